@@ -1,0 +1,49 @@
+package dev.slipway.stack;
+
+import dev.slipway.wire.IpAddress;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A UDP socket of the host that stands for one port of a guest: endpoint-independent mapping and filtering (RFC 4787,
+ * REQ-1 and REQ-8), so it sends to anyone and hears from anyone.
+ *
+ * <p>Addresses are those the guest knows: the implementation translates the host address to localhost and back. All
+ * methods and events belong to the thread that owns the stack.
+ */
+public interface HostDatagrams {
+
+    /**
+     * Sends a datagram; an empty one too. One that the host's kernel does not take just now is lost.
+     *
+     * @return why it cannot go there at all, or {@link Verdict#SENT}
+     */
+    Verdict send(IpAddress destination, int port, MemorySegment source, long offset, int length);
+
+    /** Ends the turn's sending: an implementation that batches sends now. */
+    void flush();
+
+    /** Closes the socket. No event follows. */
+    void close();
+
+    /** What became of a datagram. */
+    enum Verdict {
+        SENT,
+        /** The host's kernel had no room for it; datagrams may be lost. */
+        LOST,
+        HOST_UNREACHABLE,
+        NETWORK_UNREACHABLE,
+        PROHIBITED,
+        /** The datagram is larger than the way allows. */
+        TOO_BIG
+    }
+
+    /** Where datagrams from the host go. */
+    interface Listener {
+
+        /** A datagram came; its bytes are valid only during the call. */
+        void received(IpAddress source, int port, MemorySegment payload, long offset, int length);
+
+        /** The way to a destination refused what was sent there: nobody listens on that port. */
+        void refused(IpAddress destination, int port);
+    }
+}

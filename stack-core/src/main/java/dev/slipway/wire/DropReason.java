@@ -1,0 +1,69 @@
+package dev.slipway.wire;
+
+/** Why something a guest sent went no further. Each has a counter; {@link #label} is its name wherever it is shown. */
+public enum DropReason {
+    /** Not a drop: the bytes were accepted. */
+    NONE("none"),
+
+    RUNT("runt"),
+    OVERSIZE("oversize"),
+    ETHERTYPE("ethertype"),
+    SOURCE_MAC("source-mac"),
+    SPOOF("spoof"),
+    NOT_FOR_US("not-for-us"),
+    OFFLOAD("offload"),
+
+    ARP("arp"),
+
+    IP_VERSION("ip-version"),
+    IP_HEADER("ip-header"),
+    IP_TRUNCATED("ip-truncated"),
+    CHECKSUM("checksum"),
+    TTL("ttl"),
+    SOURCE_ROUTE("source-route"),
+    MARTIAN("martian"),
+    DESTINATION("destination"),
+    PROTOCOL("protocol"),
+    IPV6_OFF("ipv6-off"),
+
+    FRAGMENT("fragment"),
+    FRAGMENT_OVERLAP("fragment-overlap"),
+    FRAGMENT_LIMIT("fragment-limit"),
+    FRAGMENT_TIMEOUT("fragment-timeout"),
+
+    ICMP("icmp"),
+    ICMP_RATE("icmp-rate"),
+
+    UDP("udp"),
+    UDP_FLOW_LIMIT("udp-flow-limit"),
+    UDP_HOST("udp-host"),
+
+    TCP_HEADER("tcp-header"),
+    TCP_OPTIONS("tcp-options"),
+    TCP_FLAGS("tcp-flags"),
+    TCP_NO_CONNECTION("tcp-no-connection"),
+    TCP_OUT_OF_WINDOW("tcp-out-of-window"),
+    TCP_ACK_UNSENT("tcp-ack-unsent"),
+    TCP_RST_OUT_OF_WINDOW("tcp-rst-out-of-window"),
+    TCP_REASSEMBLY_LIMIT("tcp-reassembly-limit"),
+    TCP_FLOW_LIMIT("tcp-flow-limit"),
+    TCP_HALF_OPEN_LIMIT("tcp-half-open-limit"),
+
+    DHCP("dhcp"),
+    DHCP_POOL("dhcp-pool"),
+    DNS("dns"),
+    DNS_LIMIT("dns-limit"),
+
+    GUEST_QUEUE_FULL("guest-queue-full");
+
+    private final String label;
+
+    DropReason(String label) {
+        this.label = label;
+    }
+
+    /** The counter's name: lower case, words joined by hyphens. */
+    public String label() {
+        return label;
+    }
+}
