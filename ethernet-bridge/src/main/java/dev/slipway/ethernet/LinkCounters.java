@@ -9,6 +9,10 @@ public final class LinkCounters {
     private long bytesToGuest;
     private long dropsToGuest;
     private long connections;
+    private long oversizeFromGuest;
+    private long badLengthsFromGuest;
+    private long refusedConnections;
+    private long failures;
 
     void fromGuest(int frameLength) {
         framesFromGuest++;
@@ -24,8 +28,28 @@ public final class LinkCounters {
         dropsToGuest++;
     }
 
+    void dropToGuest(int frames) {
+        dropsToGuest += frames;
+    }
+
     void connection() {
         connections++;
+    }
+
+    void skippedOversize() {
+        oversizeFromGuest++;
+    }
+
+    void lostFraming() {
+        badLengthsFromGuest++;
+    }
+
+    void refusedConnection() {
+        refusedConnections++;
+    }
+
+    void failure() {
+        failures++;
     }
 
     public long framesFromGuest() {
@@ -52,5 +76,25 @@ public final class LinkCounters {
     /** How often a guest has connected. */
     public long connections() {
         return connections;
+    }
+
+    /** Frames longer than any Ethernet frame can be that were stepped over; they are not in {@link #framesFromGuest}. */
+    public long oversizeFromGuest() {
+        return oversizeFromGuest;
+    }
+
+    /** Length prefixes that cannot be true; each ended a connection. */
+    public long badLengthsFromGuest() {
+        return badLengthsFromGuest;
+    }
+
+    /** Connections closed because another guest was attached, or because the process had no descriptor for them. */
+    public long refusedConnections() {
+        return refusedConnections;
+    }
+
+    /** Exceptions that came out of the link's receiver: defects of this program, each survived. */
+    public long failures() {
+        return failures;
     }
 }

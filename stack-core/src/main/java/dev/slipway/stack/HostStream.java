@@ -15,7 +15,9 @@ import java.lang.foreign.MemorySegment;
  *       needs; {@link #discard} lets go of what the guest acknowledged.
  * </ul>
  *
- * All methods and all events belong to the thread that owns the stack. No event is delivered from within a method of
+ * After the end ({@link #reset}, {@link #close}, or an event that says it is closed) no method may be called any more.
+ *
+ * <p>All methods and all events belong to the thread that owns the stack. No event is delivered from within a method of
  * this interface, nor from within {@link HostSockets#connect}.
  */
 public interface HostStream {
@@ -29,7 +31,10 @@ public interface HostStream {
      */
     int room();
 
-    /** Takes bytes for the host, in order. They need stay valid only until {@link #flush}. */
+    /**
+     * Takes bytes for the host, in order. They need stay valid only until {@link #flush}. The source may be native
+     * memory or an array.
+     */
     void write(MemorySegment source, long offset, int length);
 
     /** Ends the turn's writing: what was written goes to the host's kernel as far as it takes it. */

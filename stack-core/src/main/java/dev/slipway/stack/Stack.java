@@ -1,20 +1,428 @@
 package dev.slipway.stack;
 
+import dev.slipway.dhcp.DhcpServer;
+import dev.slipway.dhcp.LeaseTable;
+import dev.slipway.dns.NameServer;
+import dev.slipway.tcp.TcpTable;
+import dev.slipway.time.DeadlineQueue;
+import dev.slipway.udp.UdpTable;
+import dev.slipway.wire.ArpPacket;
+import dev.slipway.wire.DropReason;
+import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
+import dev.slipway.wire.Icmpv4Packet;
+import dev.slipway.wire.Ipv4Packet;
+import dev.slipway.wire.MacAddress;
+import dev.slipway.wire.TcpSegment;
+import dev.slipway.wire.UdpDatagram;
+import java.lang.foreign.MemorySegment;
+import java.util.function.Consumer;
 
-/** Placeholder of signatures while the stack is being written. */
-public abstract class Stack {
-    /** A frame from the guest; its bytes stay valid until {@link #endTurn}. */
-    public abstract void input(Frame frame, long now);
-    /** All frames of a batch, or all events of a loop turn, have been handed over. */
-    public abstract void endTurn(long now);
-    /** The channel has room for frames again. */
-    public abstract void guestReady(long now);
-    /** Fires the timers that are due. */
-    public abstract void poll(long now);
+/**
+ * The TCP/IP stack that one guest sees as its network: router, name server, DHCP server, and everything beyond them.
+ *
+ * <pre>
+ *   input ─ Ethernet ─┬─ ARP
+ *                     └─ IPv4 ─ reassembly ─┬─ ICMP  echo of our own addresses
+ *                                           ├─ UDP   DHCP, DNS; else a socket of the host ({@link UdpTable})
+ *                                           └─ TCP   a connection of the host ({@link TcpTable})
+ * </pre>
+ *
+ * <p>Sans-IO: the owner hands over frames and the time; see the package's documentation. All methods belong to the thread
+ * that owns the stack.
+ */
+public final class Stack {
+
+    private static final int DHCP_SERVER_PORT = 67;
+    private static final int DHCP_CLIENT_PORT = 68;
+    private static final int DNS_PORT = 53;
+    private static final int TTL = 64;
+    private static final long PROTOCOL_ERROR_INTERVAL = 1_000_000_000L;
+
+    private final StackSettings settings;
+    private final FrameSink toGuest;
+    private final DropCounters drops;
+    private final LeaseTable leases;
+    private final NameServer names;
+    private final DhcpServer dhcp;
+    private final DeadlineQueue deadlines = new DeadlineQueue();
+    private final Neighbours neighbours = new Neighbours();
+    private final Ipv4Output output;
+    private final Reassembly reassembly;
+    private final TcpTable tcp;
+    private final UdpTable udp;
+    private Runnable turnWanted = () -> {};
+
+    private final EthernetFrame ethernet = new EthernetFrame();
+    private final ArpPacket arp = new ArpPacket();
+    private final Ipv4Packet ip = new Ipv4Packet();
+    private final Icmpv4Packet icmp = new Icmpv4Packet();
+    private final UdpDatagram datagram = new UdpDatagram();
+    private final TcpSegment segment = new TcpSegment();
+
+    private long nextProtocolError = Long.MIN_VALUE;
+    private boolean mayHaveBooted;
+
+    /**
+     * @param toGuest where frames for the guest go
+     * @param host the host's sockets
+     * @param names answers the guest's queries over UDP; its answers come on the thread that owns the stack
+     * @param leases addresses and their owners, shared by all guests of a network
+     * @param drops where drops are counted, shared with {@code names}
+     * @param secret 16 random bytes, kept from everyone
+     */
+    public Stack(
+            StackSettings settings, FrameSink toGuest, HostSockets host, NameServer names, LeaseTable leases, DropCounters drops, byte[] secret) {
+        this.settings = settings;
+        this.toGuest = toGuest;
+        this.names = names;
+        this.leases = leases;
+        this.drops = drops;
+        dhcp = new DhcpServer(settings, leases);
+        output = new Ipv4Output(settings, toGuest, neighbours, drops);
+        reassembly = new Reassembly(settings.limits().reassemblyBytes(), drops, deadlines);
+        tcp = new TcpTable(settings, output, host, drops, deadlines, secret);
+        udp = new UdpTable(settings, output, host, drops, deadlines, this::wantsTurn);
+        tcp.whenTurnWanted(this::wantsTurn);
+    }
+
+    /** Who is told that {@link #endTurn} is wanted although no frame came: something happened on the host. */
+    public void whenTurnWanted(Runnable listener) {
+        turnWanted = listener;
+    }
+
+    /** Who is told of defects of ours that cost a flow. */
+    public void whenFailed(Consumer<RuntimeException> listener) {
+        tcp.whenFailed(listener);
+    }
+
+    public DropCounters drops() {
+        return drops;
+    }
+
+    public TcpTable tcp() {
+        return tcp;
+    }
+
+    public UdpTable udp() {
+        return udp;
+    }
+
+    /** Bytes of fragments that wait for the rest of their datagram. */
+    public int reassemblyBytes() {
+        return reassembly.bytes();
+    }
+
+    private void wantsTurn() {
+        turnWanted.run();
+    }
+
+    /**
+     * A frame from the guest. Its bytes must stay as they are until {@link #endTurn}.
+     *
+     * @param now the time in nanoseconds of a clock that never goes back
+     */
+    public void input(Frame frame, long now) {
+        output.at(now);
+        DropReason reason = receive(frame, now);
+        if (reason != DropReason.NONE) {
+            drops.count(reason);
+        }
+    }
+
+    /** All frames of a batch, or all events of a turn, were handed over: answers what they have to be answered with. */
+    public void endTurn(long now) {
+        output.at(now);
+        tcp.endTurn(now);
+        udp.endTurn(now);
+    }
+
+    /** The channel to the guest was full and has room again; {@link #endTurn} is wanted. */
+    public void guestReady() {
+        tcp.guestReady();
+    }
+
+    /** Fires the timers that are due; {@link #endTurn} is wanted. */
+    public void poll(long now) {
+        output.at(now);
+        deadlines.poll(now);
+    }
+
     /** When {@link #poll} is wanted next, or {@code Long.MAX_VALUE}. */
-    public abstract long nextDeadline();
-    /** The guest is gone: every flow is reset. */
-    public abstract void reset(long now);
-    public abstract DropCounters drops();
+    public long nextDeadline() {
+        return deadlines.next();
+    }
+
+    /** A guest is at the channel: the one that was there before, or another, or the same after a restart. */
+    public void attached() {
+        mayHaveBooted = true;
+    }
+
+    /** The guest is gone: all its flows are reset on the host's side, its addresses may be used by others. */
+    public void reset() {
+        tcp.reset();
+        udp.reset();
+        reassembly.clear();
+        neighbours.clear();
+        mayHaveBooted = false;
+    }
+
+    // --- Ethernet -----------------------------------------------------------------------------------------------
+
+    private DropReason receive(Frame frame, long now) {
+        MemorySegment bytes = frame.bytes();
+        DropReason reason = ethernet.parse(bytes, frame.offset(), frame.length());
+        if (reason != DropReason.NONE) {
+            return reason;
+        }
+        if (frame.length() > settings.mtu() + EthernetFrame.HEADER_LENGTH && frame.segmentSize() == 0) {
+            return DropReason.OVERSIZE;
+        }
+        if (ethernet.source() == settings.gatewayMac()) {
+            return DropReason.SPOOF;
+        }
+        long destination = ethernet.destination();
+        if (destination != settings.gatewayMac() && !MacAddress.isGroup(destination)) {
+            return DropReason.NOT_FOR_US;
+        }
+        long payload = frame.offset() + EthernetFrame.HEADER_LENGTH;
+        int length = frame.length() - EthernetFrame.HEADER_LENGTH;
+        return switch (ethernet.type()) {
+            case EthernetFrame.TYPE_IPV4 ->
+                receiveIpv4(bytes, payload, length, frame.checksum() == Frame.ChecksumState.COMPLETE, now);
+            case EthernetFrame.TYPE_ARP -> receiveArp(bytes, payload, length, now);
+            case EthernetFrame.TYPE_IPV6 -> DropReason.IPV6_OFF;
+            default -> DropReason.ETHERTYPE;
+        };
+    }
+
+    private DropReason receiveArp(MemorySegment bytes, long offset, int length, long now) {
+        DropReason reason = arp.parse(bytes, offset, length);
+        if (reason != DropReason.NONE) {
+            return reason;
+        }
+        if (arp.senderMac() != ethernet.source() || settings.isOwn(arp.senderIp())) {
+            return DropReason.SPOOF;
+        }
+        // A sender of 0 asks whether an address is free (RFC 5227) and claims nothing.
+        if (arp.senderIp() != 0) {
+            reason = checkSource(arp.senderIp(), now);
+            if (reason != DropReason.NONE) {
+                return reason;
+            }
+        }
+        if (arp.operation() == ArpPacket.REQUEST && settings.isOwn(arp.targetIp())) {
+            answerArp(arp.senderMac(), arp.senderIp(), arp.targetIp());
+        }
+        return DropReason.NONE;
+    }
+
+    private void answerArp(long askerMac, int askerIp, int ours) {
+        Frame frame = toGuest.begin(EthernetFrame.HEADER_LENGTH + ArpPacket.LENGTH);
+        EthernetFrame.write(frame.bytes(), frame.offset(), askerMac, settings.gatewayMac(), EthernetFrame.TYPE_ARP);
+        ArpPacket.write(
+                frame.bytes(), frame.offset() + EthernetFrame.HEADER_LENGTH, ArpPacket.REPLY, settings.gatewayMac(), ours,
+                askerMac, askerIp);
+        toGuest.send(frame);
+    }
+
+    /** Whether the frame's sender may use a source address (an address belongs to whom it was leased or who used it first). */
+    private DropReason checkSource(int source, long now) {
+        long mac = ethernet.source();
+        if (neighbours.macOf(source) == mac) {
+            return DropReason.NONE;
+        }
+        if (settings.isOwn(source)) {
+            return DropReason.SPOOF;
+        }
+        if (!settings.contains(source) || source == settings.broadcast() || source == settings.network()) {
+            return DropReason.MARTIAN;
+        }
+        if (!leases.claim(source, mac, now) || !neighbours.bind(source, mac)) {
+            return DropReason.SPOOF;
+        }
+        return DropReason.NONE;
+    }
+
+    // --- IPv4 ---------------------------------------------------------------------------------------------------
+
+    private DropReason receiveIpv4(MemorySegment bytes, long offset, int length, boolean verify, long now) {
+        DropReason reason = ip.parse(bytes, offset, length);
+        if (reason != DropReason.NONE) {
+            return reason;
+        }
+        if (ip.ttl() == 0) {
+            return DropReason.TTL;
+        }
+        int source = ip.source();
+        int destination = ip.destination();
+        boolean nameless = source == 0;
+        if (!nameless) {
+            reason = checkSource(source, now);
+            if (reason != DropReason.NONE) {
+                return reason;
+            }
+        }
+        boolean broadcast = destination == -1 || destination == settings.broadcast();
+        if (nameless && !broadcast) {
+            return DropReason.MARTIAN;
+        }
+        if (broadcast ? ip.protocol() != Ipv4Packet.PROTOCOL_UDP : isNowhere(destination)) {
+            return DropReason.DESTINATION;
+        }
+        if (!broadcast && MacAddress.isGroup(ethernet.destination())) {
+            return DropReason.DESTINATION;
+        }
+        if (!broadcast && !settings.isOwn(destination) && !mayGoOn(bytes, offset, length, source, destination)) {
+            return settings.contains(destination) ? DropReason.DESTINATION : DropReason.TTL;
+        }
+        if (!ip.isFragment()) {
+            return deliver(ip.protocol(), bytes, ip.payloadOffset(), ip.payloadLength(), source, destination, verify, now);
+        }
+        int whole = reassembly.add(ip, bytes, now);
+        if (whole < 0) {
+            return DropReason.NONE;
+        }
+        reason = deliver(ip.protocol(), reassembly.payload(), 0, whole, source, destination, true, now);
+        // The next datagram is put together in the same memory, so what came in this one must be handed on now.
+        tcp.endTurn(now);
+        return reason;
+    }
+
+    /** Addresses that no host has: this network, loopback, multicast, class E. */
+    private static boolean isNowhere(int destination) {
+        int first = destination >>> 24;
+        return first == 0 || first == 127 || first >= 224;
+    }
+
+    /** What a router checks before it forwards; says why not by ICMP. */
+    private boolean mayGoOn(MemorySegment bytes, long offset, int length, int source, int destination) {
+        if (settings.contains(destination)) {
+            output.sendError(
+                    Icmpv4Packet.UNREACHABLE, Icmpv4Packet.CODE_HOST_UNREACHABLE, 0, bytes, offset, ip.headerLength(),
+                    length, settings.gateway(), source);
+            return false;
+        }
+        if (ip.ttl() == 1) {
+            if (!isIcmpError(bytes)) {
+                output.sendError(
+                        Icmpv4Packet.TIME_EXCEEDED, 0, 0, bytes, offset, ip.headerLength(), length, settings.gateway(), source);
+            }
+            return false;
+        }
+        return true;
+    }
+
+    private boolean isIcmpError(MemorySegment bytes) {
+        return ip.protocol() == Ipv4Packet.PROTOCOL_ICMP
+                && ip.payloadLength() > 0
+                && Icmpv4Packet.isError(bytes.get(java.lang.foreign.ValueLayout.JAVA_BYTE, ip.payloadOffset()) & 0xFF);
+    }
+
+    private DropReason deliver(
+            int protocol, MemorySegment bytes, long offset, int length, int source, int destination, boolean verify, long now) {
+        return switch (protocol) {
+            case Ipv4Packet.PROTOCOL_TCP -> {
+                DropReason reason = segment.parse(bytes, offset, length, source, destination, verify);
+                if (reason == DropReason.NONE) {
+                    tcp.input(segment, source, destination, now);
+                }
+                yield reason;
+            }
+            case Ipv4Packet.PROTOCOL_UDP -> receiveUdp(bytes, offset, length, source, destination, verify, now);
+            case Ipv4Packet.PROTOCOL_ICMP -> receiveIcmp(bytes, offset, length, source, destination);
+            default -> {
+                if (now >= nextProtocolError) {
+                    nextProtocolError = now + PROTOCOL_ERROR_INTERVAL;
+                    output.sendUnreachable(
+                            Icmpv4Packet.CODE_PROTOCOL_UNREACHABLE, protocol, source, destination, 0, 0, settings.gateway());
+                }
+                yield DropReason.PROTOCOL;
+            }
+        };
+    }
+
+    private DropReason receiveIcmp(MemorySegment bytes, long offset, int length, int source, int destination) {
+        DropReason reason = icmp.parse(bytes, offset, length);
+        if (reason != DropReason.NONE) {
+            return reason;
+        }
+        if (icmp.type() != Icmpv4Packet.ECHO_REQUEST) {
+            // Errors about what we sent change nothing: redirects and source quench least of all (RFC 6633).
+            return DropReason.ICMP;
+        }
+        if (!settings.isOwn(destination)) {
+            return DropReason.ICMP_OUTSIDE;
+        }
+        MemorySegment reply = bytes.asSlice(offset, length);
+        Icmpv4Packet.write(reply, 0, length, Icmpv4Packet.ECHO_REPLY, 0);
+        output.sendCopy(reply, 0, length, destination, source, Ipv4Packet.PROTOCOL_ICMP, TTL);
+        return DropReason.NONE;
+    }
+
+    private DropReason receiveUdp(
+            MemorySegment bytes, long offset, int length, int source, int destination, boolean verify, long now) {
+        DropReason reason = datagram.parse(bytes, offset, length, source, destination, verify);
+        if (reason != DropReason.NONE) {
+            return reason;
+        }
+        int port = datagram.destinationPort();
+        boolean toGateway = destination == settings.gateway();
+        boolean broadcast = destination == -1 || destination == settings.broadcast();
+        if (port == DHCP_SERVER_PORT && (broadcast || toGateway)) {
+            return receiveDhcp(bytes, now);
+        }
+        if (broadcast || source == 0) {
+            return source == 0 ? DropReason.MARTIAN : DropReason.DESTINATION;
+        }
+        if (toGateway && port == DNS_PORT) {
+            return receiveDns(bytes, source);
+        }
+        if (toGateway) {
+            output.sendUnreachable(
+                    Icmpv4Packet.CODE_PORT_UNREACHABLE, Ipv4Packet.PROTOCOL_UDP, source, destination,
+                    datagram.sourcePort() << 16 | port, UdpDatagram.HEADER_LENGTH + datagram.payloadLength() << 16, destination);
+            return DropReason.DESTINATION;
+        }
+        udp.input(datagram, bytes, source, destination, now);
+        return DropReason.NONE;
+    }
+
+    private DropReason receiveDns(MemorySegment bytes, int guest) {
+        int port = datagram.sourcePort();
+        names.query(bytes, datagram.payloadOffset(), datagram.payloadLength(), false, answer -> {
+            MemorySegment reply = MemorySegment.ofArray(new byte[UdpDatagram.HEADER_LENGTH + answer.length]);
+            MemorySegment.copy(MemorySegment.ofArray(answer), 0, reply, UdpDatagram.HEADER_LENGTH, answer.length);
+            UdpDatagram.write(reply, 0, settings.gateway(), DNS_PORT, guest, port, answer.length);
+            output.sendCopy(
+                    reply, 0, (int) reply.byteSize(), settings.gateway(), guest, Ipv4Packet.PROTOCOL_UDP, TTL);
+            wantsTurn();
+        });
+        return DropReason.NONE;
+    }
+
+    private DropReason receiveDhcp(MemorySegment bytes, long now) {
+        DropReason reason = dhcp.answer(bytes, datagram.payloadOffset(), datagram.payloadLength(), now);
+        if (reason != DropReason.NONE) {
+            return reason;
+        }
+        if (mayHaveBooted && dhcp.wasDiscover()) {
+            // A guest that asks for an address from scratch after it came back has restarted: its old flows are dead.
+            mayHaveBooted = false;
+            tcp.reset();
+            udp.reset();
+        }
+        int length = dhcp.replyLength();
+        if (length > 0) {
+            int total = UdpDatagram.HEADER_LENGTH + length;
+            Frame frame = output.begin(total);
+            long header = frame.offset() + Ipv4Output.HEADERS;
+            dhcp.copyReply(frame.bytes(), header + UdpDatagram.HEADER_LENGTH);
+            int destination = dhcp.replyDestination();
+            UdpDatagram.write(
+                    frame.bytes(), header, settings.gateway(), DHCP_SERVER_PORT, destination, DHCP_CLIENT_PORT, length);
+            output.send(frame, total, settings.gateway(), destination, Ipv4Packet.PROTOCOL_UDP, dhcp.replyMac());
+        }
+        return DropReason.NONE;
+    }
 }

@@ -33,6 +33,8 @@ public enum DropReason {
 
     ICMP("icmp"),
     ICMP_RATE("icmp-rate"),
+    /** An echo request to the outside, which is not carried yet. */
+    ICMP_OUTSIDE("icmp-outside"),
 
     UDP("udp"),
     UDP_FLOW_LIMIT("udp-flow-limit"),

@@ -62,6 +62,7 @@ public final class TcpSegment {
     private long payloadOffset;
     private int payloadLength;
 
+    private boolean hasMaximumSegmentSize;
     private int maximumSegmentSize;
     private int windowScale;
     private boolean sackPermitted;
@@ -100,6 +101,7 @@ public final class TcpSegment {
         window = BigEndian.u16(bytes, offset + WINDOW);
         payloadOffset = offset + headerLength;
         payloadLength = length - headerLength;
+        hasMaximumSegmentSize = false;
         maximumSegmentSize = 0;
         windowScale = NO_WINDOW_SCALE;
         sackPermitted = false;
@@ -133,6 +135,7 @@ public final class TcpSegment {
 
     private void parseOption(int kind, long at, int length) {
         if (kind == OPTION_MSS && length == 2) {
+            hasMaximumSegmentSize = true;
             maximumSegmentSize = BigEndian.u16(bytes, at);
         } else if (kind == OPTION_WINDOW_SCALE && length == 1) {
             windowScale = Math.min(BigEndian.u8(bytes, at), MAX_WINDOW_SCALE);
@@ -214,7 +217,11 @@ public final class TcpSegment {
         return payloadLength + (flags & SYN) / SYN + (flags & FIN);
     }
 
-    /** The maximum segment size offered, or 0 without that option. */
+    public boolean hasMaximumSegmentSize() {
+        return hasMaximumSegmentSize;
+    }
+
+    /** The maximum segment size offered, which may be any number; 0 without that option. */
     public int maximumSegmentSize() {
         return maximumSegmentSize;
     }

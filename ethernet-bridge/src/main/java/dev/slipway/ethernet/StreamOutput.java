@@ -1,0 +1,250 @@
+package dev.slipway.ethernet;
+
+import dev.slipway.wire.BigEndian;
+import dev.slipway.wire.Frame;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelFutureListener;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+
+/**
+ * The bytes to the guest of a {@link QemuStreamLink}: a bounded queue of reused chunks in which frames are built, each
+ * behind its length.
+ *
+ * <p>A frame that cannot be longer than the MTU is built where it will be written from. A longer one may be a large
+ * unit; it is built aside and cut into the chunks when it is sent.
+ *
+ * <p>One write is with the channel at a time, and it is a piece of one chunk. So the chunk's own buffer serves for every
+ * write, what is queued is known to the byte, and what comes while the guest is slow is gathered into long writes.
+ */
+final class StreamOutput implements ChannelFutureListener {
+
+    /** Bytes queued from which on the link is full for data that can wait. */
+    static final int LIMIT = 1024 * 1024;
+    /** Bytes more for frames that cannot wait; beyond them a frame is dropped. */
+    static final int RESERVE = 256 * 1024;
+    /** Bytes of a chunk. */
+    static final int CHUNK = 256 * 1024;
+
+    private static final int PREFIX = StreamInput.PREFIX;
+
+    private static final class Chunk {
+        final MemorySegment bytes = Arena.ofAuto().allocate(CHUNK, 64);
+        final ByteBuf buffer = Unpooled.wrappedBuffer(bytes.asByteBuffer());
+        /** Bytes that hold frames. */
+        int filled;
+        /** Bytes that the kernel has. */
+        int taken;
+    }
+
+    private final int longestPlain;
+    private final LinkCounters counters;
+    private final Runnable roomAgain;
+    private final Segmenter segmenter = new Segmenter();
+    private final Frame frame = new Frame();
+    private final ArrayDeque<Chunk> chunks = new ArrayDeque<>();
+    private final ArrayDeque<Chunk> free = new ArrayDeque<>();
+    private MemorySegment aside = MemorySegment.NULL;
+
+    private Channel channel;
+    private int queued;
+    private int writing;
+    private boolean inFlush;
+    private boolean starved;
+
+    /**
+     * @param longestPlain bytes of the longest frame that the guest takes: no longer one goes out uncut
+     * @param roomAgain run when the room was used up and half of it is there again; maybe from within {@link #flush}
+     */
+    StreamOutput(int longestPlain, LinkCounters counters, Runnable roomAgain) {
+        this.longestPlain = longestPlain;
+        this.counters = counters;
+        this.roomAgain = roomAgain;
+    }
+
+    /** Begins a connection. */
+    void open(Channel connection) {
+        channel = connection;
+    }
+
+    /** Ends a connection, whose channel is closed: what is queued is let go of. */
+    void close() {
+        channel = null;
+        queued = 0;
+        writing = 0;
+        starved = false;
+        for (Chunk chunk = chunks.pollFirst(); chunk != null; chunk = chunks.pollFirst()) {
+            recycle(chunk);
+        }
+    }
+
+    private void recycle(Chunk chunk) {
+        if (chunk.buffer.refCnt() == 1) {
+            chunk.filled = 0;
+            chunk.taken = 0;
+            free.addFirst(chunk);
+        }
+    }
+
+    int room() {
+        if (channel == null) {
+            return 0;
+        }
+        int room = LIMIT - queued;
+        // Somebody who wants to send a whole unit may turn away before the room is quite used up.
+        starved |= room < Frame.MAX_LENGTH;
+        return room;
+    }
+
+    Frame begin(int capacity) {
+        if (capacity < 0 || capacity > Frame.MAX_LENGTH) {
+            throw new IllegalArgumentException("a frame of " + capacity + " bytes, the limit is " + Frame.MAX_LENGTH);
+        }
+        if (capacity > longestPlain || channel == null || !fits(PREFIX + capacity)) {
+            if (aside == MemorySegment.NULL) {
+                aside = Arena.ofAuto().allocate(Frame.MAX_LENGTH, 64);
+            }
+            return frame.set(aside, 0, capacity);
+        }
+        Chunk chunk = chunkFor(PREFIX + capacity);
+        return frame.set(chunk.bytes, chunk.filled + PREFIX, capacity);
+    }
+
+    private boolean fits(int length) {
+        return queued + length <= LIMIT + RESERVE;
+    }
+
+    private Chunk chunkFor(int length) {
+        Chunk last = chunks.peekLast();
+        if (last != null && CHUNK - last.filled >= length) {
+            return last;
+        }
+        Chunk next = free.pollFirst();
+        if (next == null) {
+            next = new Chunk();
+        }
+        chunks.addLast(next);
+        return next;
+    }
+
+    void send(Frame sent) {
+        if (channel == null) {
+            counters.dropToGuest();
+            return;
+        }
+        int segments = segmenter.begin(sent);
+        if (segments > 1) {
+            cut(sent, segments);
+        } else if (segments == Segmenter.MALFORMED || !fits(PREFIX + sent.length()) || !Segmenter.complete(sent)) {
+            counters.dropToGuest();
+        } else {
+            append(sent);
+        }
+    }
+
+    private void append(Frame sent) {
+        int length = sent.length();
+        Chunk chunk = chunkFor(PREFIX + length);
+        if (chunk.bytes != sent.bytes() || chunk.filled + PREFIX != sent.offset()) {
+            MemorySegment.copy(sent.bytes(), sent.offset(), chunk.bytes, chunk.filled + PREFIX, length);
+        }
+        finish(chunk, length);
+    }
+
+    private void cut(Frame unit, int segments) {
+        int headerLength = segmenter.headerLength();
+        long total = (long) segments * (PREFIX + headerLength) + segmenter.unitPayloadLength();
+        if (queued + total > LIMIT + RESERVE) {
+            // All or nothing: the receiver of half a unit would ask for the rest at once, and the queue is full.
+            counters.dropToGuest(segments);
+            return;
+        }
+        int longest = PREFIX + headerLength + unit.segmentSize();
+        for (int i = 0; i < segments; i++) {
+            Chunk chunk = chunkFor(longest);
+            int at = chunk.filled + PREFIX;
+            segmenter.next(chunk.bytes, at);
+            int payloadLength = segmenter.payloadLength();
+            MemorySegment.copy(
+                    unit.bytes(), segmenter.payloadOffset(), chunk.bytes, at + headerLength, payloadLength);
+            finish(chunk, headerLength + payloadLength);
+        }
+    }
+
+    private void finish(Chunk chunk, int length) {
+        BigEndian.putI32(chunk.bytes, chunk.filled, length);
+        chunk.filled += PREFIX + length;
+        queued += PREFIX + length;
+        counters.toGuest(length);
+    }
+
+    /** Gives what is queued to the channel, as long as the kernel takes it at once. */
+    void flush() {
+        if (inFlush) {
+            return;
+        }
+        inFlush = true;
+        try {
+            while (channel != null && writing == 0 && writeOne()) {
+                // The channel has taken one piece; the next follows.
+            }
+        } finally {
+            inFlush = false;
+        }
+    }
+
+    private boolean writeOne() {
+        Chunk chunk = chunks.peekFirst();
+        while (chunk != null && chunk.taken == chunk.filled) {
+            if (chunks.size() == 1) {
+                chunk.taken = 0;
+                chunk.filled = 0;
+                return false;
+            }
+            recycle(chunks.removeFirst());
+            chunk = chunks.peekFirst();
+        }
+        if (chunk == null) {
+            return false;
+        }
+        writing = chunk.filled - chunk.taken;
+        chunk.buffer.setIndex(chunk.taken, chunk.filled).retain();
+        channel.writeAndFlush(chunk.buffer).addListener(this);
+        return true;
+    }
+
+    /** A write has ended; from within {@link #flush} if the kernel took it at once. */
+    @Override
+    public void operationComplete(ChannelFuture write) {
+        if (write.channel() != channel) {
+            return;
+        }
+        if (!write.isSuccess()) {
+            // Its channel closes, or has: nothing is written any more until the next connection.
+            return;
+        }
+        chunks.getFirst().taken += writing;
+        queued -= writing;
+        writing = 0;
+        flush();
+        if (starved && queued <= LIMIT / 2) {
+            starved = false;
+            roomAgain.run();
+        }
+    }
+
+    /** Bytes queued. */
+    int queued() {
+        return queued;
+    }
+
+    /** Whether no buffer is held by the channel; to be asked while nothing is queued. */
+    boolean isUnshared() {
+        return chunks.stream().allMatch(chunk -> chunk.buffer.refCnt() == 1)
+                && free.stream().allMatch(chunk -> chunk.buffer.refCnt() == 1);
+    }
+}

@@ -1,0 +1,484 @@
+package dev.slipway.ethernet;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.slipway.wire.Frame;
+import dev.slipway.wire.TcpSegment;
+import io.netty.channel.EventLoop;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.pcap4j.packet.EthernetPacket;
+import org.pcap4j.packet.IpV4Packet;
+import org.pcap4j.packet.TcpPacket;
+
+@Tag("transport")
+@Timeout(60)
+@ParameterizedClass
+@MethodSource("transports")
+class QemuStreamLinkTest {
+
+    private static final int MTU = 1500;
+
+    @Parameter
+    Transport transport;
+
+    @TempDir
+    Path folder;
+
+    private final RecordingReceiver receiver = new RecordingReceiver();
+    private MultiThreadIoEventLoopGroup group;
+    private EventLoop loop;
+    private QemuStreamLink link;
+    private Path path;
+
+    /** The one that the build asks for, or all that there are. */
+    static Stream<Transport> transports() {
+        return System.getProperty(Transport.PROPERTY, "").isEmpty()
+                ? Stream.of(Transport.values()).filter(Transport::isAvailable)
+                : Stream.of(Transport.best());
+    }
+
+    @BeforeEach
+    void listen() throws SocketPathException {
+        group = new MultiThreadIoEventLoopGroup(1, transport.ioHandlerFactory());
+        loop = group.next();
+        path = folder.resolve("vm.sock");
+        link = new QemuStreamLink(loop, transport, MTU);
+        link.listen(path, receiver);
+    }
+
+    @AfterEach
+    void everyBufferComesBack() throws Exception {
+        onLoop(() -> {
+            link.close();
+            return null;
+        });
+        // What the close of a channel does later on the loop is done by then.
+        assertThat(onLoop(() -> link.isReleased())).isTrue();
+        group.shutdownGracefully(0, 5, TimeUnit.SECONDS).sync();
+        assertThat(path).doesNotExist();
+    }
+
+    @Test
+    void framesGoBothWays() throws Exception {
+        try (FakeGuest guest = attach()) {
+            byte[] hello = random(60, 1);
+            guest.send(hello);
+            assertThat(receiver.nextFrame()).isEqualTo(hello);
+
+            byte[] answer = random(1514, 2);
+            send(answer);
+            assertThat(guest.receive()).isEqualTo(answer);
+            assertThat(link.counters().framesFromGuest()).isEqualTo(1);
+            assertThat(link.counters().bytesFromGuest()).isEqualTo(60);
+            assertThat(link.counters().framesToGuest()).isEqualTo(1);
+            assertThat(link.counters().bytesToGuest()).isEqualTo(1514);
+        }
+    }
+
+    @Test
+    void aReadWithManyFramesIsOneBatchInOrder() throws Exception {
+        try (FakeGuest guest = attach()) {
+            byte[][] frames = new byte[50][];
+            for (int i = 0; i < frames.length; i++) {
+                frames[i] = random(100 + i, i);
+            }
+            guest.send(frames);
+            for (byte[] frame : frames) {
+                assertThat(receiver.nextFrame()).isEqualTo(frame);
+            }
+            assertThat(receiver.batches.poll(20, TimeUnit.SECONDS)).isEqualTo(50);
+        }
+    }
+
+    @Test
+    void megabytesOfFramesOfAllSizesArriveWholeAlsoWhenTheGuestLeavesAtOnce() throws Exception {
+        Random sizes = new Random(7);
+        byte[][] frames = new byte[600][];
+        for (int i = 0; i < frames.length; i++) {
+            frames[i] = random(i % 20 == 0 ? sizes.nextInt(Frame.MAX_LENGTH + 1) : sizes.nextInt(1600), i);
+        }
+        try (FakeGuest guest = attach()) {
+            guest.send(frames);
+        }
+        for (byte[] frame : frames) {
+            assertThat(receiver.nextFrame()).isEqualTo(frame);
+        }
+        assertThat(receiver.nextEvent()).isEqualTo("detached: the guest closed the connection");
+    }
+
+    @Test
+    void oneBytePerWriteWorks() throws Exception {
+        byte[] frame = random(61, 3);
+        try (FakeGuest guest = attach()) {
+            for (int i = 0; i < 2; i++) {
+                guest.sendRaw((byte) 0);
+                guest.sendRaw((byte) 0);
+                guest.sendRaw((byte) 0);
+                guest.sendRaw((byte) frame.length);
+                for (byte b : frame) {
+                    guest.sendRaw(b);
+                }
+                assertThat(receiver.nextFrame()).isEqualTo(frame);
+            }
+        }
+    }
+
+    @Test
+    void emptyAndShortFramesAreDeliveredAndTheChannelStays() throws Exception {
+        try (FakeGuest guest = attach()) {
+            guest.send(new byte[0], new byte[13], random(60, 4));
+            assertThat(receiver.nextFrame()).isEmpty();
+            assertThat(receiver.nextFrame()).hasSize(13);
+            assertThat(receiver.nextFrame()).hasSize(60);
+        }
+    }
+
+    @Test
+    void aFrameLongerThanTheMtuIsDeliveredForTheStackToCount() throws Exception {
+        try (FakeGuest guest = attach()) {
+            guest.send(new byte[MTU + 15], new byte[Frame.MAX_LENGTH]);
+            assertThat(receiver.nextFrame()).hasSize(MTU + 15);
+            assertThat(receiver.nextFrame()).hasSize(Frame.MAX_LENGTH);
+        }
+    }
+
+    @Test
+    void aFrameLongerThanAnyCanBeIsSteppedOver() throws Exception {
+        try (FakeGuest guest = attach()) {
+            guest.send(
+                    new byte[Frame.MAX_LENGTH + 1], random(60, 5), new byte[128 * 1024], new byte[128 * 1024], random(61, 6));
+            assertThat(receiver.nextFrame()).isEqualTo(random(60, 5));
+            assertThat(receiver.nextFrame()).isEqualTo(random(61, 6));
+            assertThat(link.counters().oversizeFromGuest()).isEqualTo(3);
+            assertThat(link.counters().framesFromGuest()).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void aLengthThatCannotBeEndsTheConnectionAndTheNextOneIsServed() throws Exception {
+        long[] lengths = {0xFFFF_FFFFL, 0x8000_0000L, 0x7FFF_FFFFL, 128 * 1024 + 1};
+        for (long length : lengths) {
+            try (FakeGuest guest = attach()) {
+                byte[] good = random(60, length);
+                guest.send(good);
+                guest.sendRaw(ByteBuffer.allocate(4).putInt((int) length).array());
+                assertThat(receiver.nextFrame()).isEqualTo(good);
+                assertThat(receiver.nextEvent())
+                        .isEqualTo("detached: the guest sent a frame length of " + length
+                                + " bytes, the limit is 131072");
+                assertThat(guest.isAtEnd()).isTrue();
+            }
+        }
+        assertThat(link.counters().badLengthsFromGuest()).isEqualTo(lengths.length);
+        try (FakeGuest guest = attach()) {
+            guest.send(random(60, 1));
+            assertThat(receiver.nextFrame()).hasSize(60);
+        }
+    }
+
+    @Test
+    void anEndInsideAPrefixOrAFrameDeliversNothingOfIt() throws Exception {
+        String[] where = {
+            "in the middle of a frame's length (2 of 4 bytes)",
+            "in the middle of a frame (0 of 60 bytes)",
+            "in the middle of a frame (59 of 60 bytes)",
+            "in the middle of a frame (100 of 131072 bytes)"
+        };
+        byte[][] beginnings = {
+            {0, 0}, {0, 0, 0, 60}, Arrays.copyOf(new byte[] {0, 0, 0, 60}, 63), Arrays.copyOf(new byte[] {0, 2, 0, 0}, 104)
+        };
+        for (int i = 0; i < where.length; i++) {
+            try (FakeGuest guest = attach()) {
+                guest.sendRaw(beginnings[i]);
+            }
+            assertThat(receiver.nextEvent()).isEqualTo("detached: the guest closed the connection " + where[i]);
+        }
+        assertThat(receiver.frames).isEmpty();
+    }
+
+    @Test
+    void aGuestThatComesBackIsServedAgain() throws Exception {
+        for (int i = 0; i < 20; i++) {
+            try (FakeGuest guest = attach()) {
+                guest.send(random(60, i));
+                assertThat(receiver.nextFrame()).isEqualTo(random(60, i));
+                send(random(70, i));
+                assertThat(guest.receive()).isEqualTo(random(70, i));
+            }
+            assertThat(receiver.nextEvent()).startsWith("detached: ");
+        }
+        assertThat(link.counters().connections()).isEqualTo(20);
+    }
+
+    @Test
+    void aSecondGuestIsTurnedAwayWhileTheFirstIsThere() throws Exception {
+        try (FakeGuest first = attach();
+                FakeGuest second = new FakeGuest(path);
+                FakeGuest third = new FakeGuest(path)) {
+            assertThat(third.isAtEnd()).isTrue();
+            assertThat(second.isAtEnd()).isTrue();
+            first.send(random(60, 1));
+            assertThat(receiver.nextFrame()).hasSize(60);
+            assertThat(link.counters().refusedConnections()).isEqualTo(2);
+            assertThat(link.counters().connections()).isEqualTo(1);
+        }
+    }
+
+    @Test
+    void aGuestThatIsBackBeforeItsOldEndWasReadIsAttached() throws Exception {
+        FakeGuest old = attach();
+        // The loop is busy while the old connection ends and the new one comes: it finds both at once.
+        FakeGuest back = onLoop(() -> {
+            FakeGuest guest = new FakeGuest(path);
+            old.close();
+            return guest;
+        });
+        assertThat(receiver.nextEvent()).startsWith("detached: ");
+        assertThat(receiver.nextEvent()).isEqualTo("attached");
+        try (back) {
+            back.send(random(60, 2));
+            assertThat(receiver.nextFrame()).isEqualTo(random(60, 2));
+        }
+    }
+
+    @Test
+    void largeUnitsAreCutAndPartialChecksumsCompleted() throws Exception {
+        try (FakeGuest guest = attach()) {
+            byte[] payload = random(60_000, 9);
+            Frame unit = SegmenterTest.unit(payload, 0, 12, 1000, 7, TcpSegment.ACK | TcpSegment.PSH, 1)
+                    .largeUnit(1448);
+            onLoop(() -> {
+                send(unit);
+                link.flush();
+                return null;
+            });
+            int at = 0;
+            while (at < payload.length) {
+                byte[] bytes = guest.receive();
+                assertThat(bytes.length).isLessThanOrEqualTo(MTU + 14);
+                IpV4Packet ip = EthernetPacket.newPacket(bytes, 0, bytes.length).get(IpV4Packet.class);
+                TcpPacket tcp = ip.get(TcpPacket.class);
+                assertThat(tcp.hasValidChecksum(ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
+                        .isTrue();
+                assertThat(tcp.getHeader().getSequenceNumber()).isEqualTo(1000 + at);
+                byte[] data = Arrays.copyOfRange(bytes, 66, bytes.length);
+                assertThat(data).isEqualTo(Arrays.copyOfRange(payload, at, at + data.length));
+                at += data.length;
+            }
+            Frame single = SegmenterTest.unit(random(100, 1), 0, 0, 5, 7, TcpSegment.ACK, 1);
+            onLoop(() -> {
+                send(single);
+                link.flush();
+                return null;
+            });
+            byte[] bytes = guest.receive();
+            IpV4Packet ip = EthernetPacket.newPacket(bytes, 0, bytes.length).get(IpV4Packet.class);
+            assertThat(ip.get(TcpPacket.class)
+                            .hasValidChecksum(ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
+                    .isTrue();
+        }
+    }
+
+    @Test
+    void aFrameThatWasMadeShorterGoesOutAsShort() throws Exception {
+        try (FakeGuest guest = attach()) {
+            onLoop(() -> {
+                link.send(link.begin(1500).length(60));
+                link.send(link.begin(40_000).length(61));
+                link.send(link.begin(0));
+                link.begin(1000);
+                link.send(link.begin(62));
+                link.flush();
+                return null;
+            });
+            assertThat(guest.receive()).hasSize(60);
+            assertThat(guest.receive()).hasSize(61);
+            assertThat(guest.receive()).hasSize(0);
+            assertThat(guest.receive()).hasSize(62);
+        }
+    }
+
+    @Test
+    void aGuestThatDoesNotReadFillsABoundedQueueAndRecovers() throws Exception {
+        try (FakeGuest guest = attach()) {
+            int length = 1500;
+            int sent = onLoop(() -> {
+                int frames = 0;
+                while (link.room() > 0) {
+                    send(numbered(frames++, length));
+                }
+                // What cannot wait goes beyond; what goes beyond even that is dropped.
+                for (int i = 0; i < 1000; i++) {
+                    send(numbered(frames++, length));
+                    link.flush();
+                }
+                return frames;
+            });
+            long dropped = link.counters().dropsToGuest();
+            assertThat(dropped).isGreaterThan(300);
+            assertThat(onLoop(() -> link.room())).isLessThanOrEqualTo(0);
+            assertThat(receiver.events).isEmpty();
+
+            int expected = 0;
+            for (long i = 0; i < sent - dropped; i++) {
+                int number = ByteBuffer.wrap(guest.receive()).getInt();
+                assertThat(number).isGreaterThanOrEqualTo(expected);
+                expected = number + 1;
+            }
+            assertThat(receiver.nextEvent()).isEqualTo("ready");
+            send(random(60, 1));
+            assertThat(guest.receive()).isEqualTo(random(60, 1));
+            assertThat(link.counters().dropsToGuest()).isEqualTo(dropped);
+            assertThat(onLoop(() -> link.room())).isEqualTo(StreamOutput.LIMIT);
+        }
+    }
+
+    @Test
+    void aLargeUnitForWhichThereIsNoRoomIsDroppedWholeAndCountedInSegments() throws Exception {
+        try (FakeGuest guest = attach()) {
+            long dropped = onLoop(() -> {
+                long before = link.counters().dropsToGuest();
+                while (link.counters().dropsToGuest() == before) {
+                    send(SegmenterTest.unit(new byte[14_600], 0, 0, 1, 1, TcpSegment.ACK, 1)
+                            .largeUnit(1460));
+                }
+                return link.counters().dropsToGuest();
+            });
+            assertThat(dropped).isEqualTo(10);
+        }
+    }
+
+    @Test
+    void whatIsSentWhileNobodyIsThereIsDroppedAndCounted() throws Exception {
+        onLoop(() -> {
+            assertThat(link.room()).isZero();
+            link.send(link.begin(60));
+            link.send(link.begin(60_000));
+            link.flush();
+            return null;
+        });
+        assertThat(link.counters().dropsToGuest()).isEqualTo(2);
+        assertThat(link.counters().framesToGuest()).isZero();
+    }
+
+    @Test
+    void whatWasQueuedForOneGuestDoesNotReachTheNext() throws Exception {
+        try (FakeGuest guest = attach()) {
+            onLoop(() -> {
+                while (link.room() > 0) {
+                    send(new byte[1500]);
+                }
+                link.flush();
+                return null;
+            });
+        }
+        assertThat(receiver.nextEvent()).startsWith("detached: ");
+        try (FakeGuest guest = attach()) {
+            send(random(60, 8));
+            assertThat(guest.receive()).isEqualTo(random(60, 8));
+            assertThat(onLoop(() -> link.room())).isEqualTo(StreamOutput.LIMIT);
+        }
+    }
+
+    @Test
+    void aDefectOfTheReceiverIsCountedAndTheNextFrameServed() throws Exception {
+        AtomicInteger calls = new AtomicInteger();
+        receiver.onFrame = frame -> {
+            if (calls.incrementAndGet() <= 2) {
+                throw new IllegalStateException("a defect, made for this test");
+            }
+        };
+        try (FakeGuest guest = attach()) {
+            guest.send(random(60, 1), random(60, 2), random(60, 3));
+            for (int i = 1; i <= 3; i++) {
+                assertThat(receiver.nextFrame()).isEqualTo(random(60, i));
+            }
+            assertThat(link.counters().failures()).isEqualTo(2);
+        }
+    }
+
+    @Test
+    void aReceiverMayCloseTheLinkFromWithinAFrame() throws Exception {
+        receiver.onFrame = frame -> link.close();
+        try (FakeGuest guest = attach()) {
+            guest.send(random(60, 1), random(60, 2));
+            assertThat(receiver.nextFrame()).isEqualTo(random(60, 1));
+            assertThat(guest.isAtEnd()).isTrue();
+        }
+        assertThat(onLoop(() -> link.isAttached())).isFalse();
+        assertThat(receiver.frames).isEmpty();
+    }
+
+    @Test
+    void aStaleSocketIsReplacedAndOneInUseIsNot() throws Exception {
+        assertThatThrownBy(() -> new QemuStreamLink(loop, transport, MTU).listen(path, receiver))
+                .isInstanceOf(SocketPathException.class)
+                .hasMessageContaining("in use");
+        assertThat(Files.getAttribute(path, "unix:mode").toString()).isEqualTo("" + (0140000 | 0600));
+        // That check has connected, and gone.
+        assertThat(receiver.nextEvent()).isEqualTo("attached");
+        assertThat(receiver.nextEvent()).startsWith("detached: ");
+    }
+
+    private FakeGuest attach() throws IOException, InterruptedException {
+        FakeGuest guest = new FakeGuest(path);
+        assertThat(receiver.nextEvent()).isEqualTo("attached");
+        return guest;
+    }
+
+    private void send(byte[] frame) throws Exception {
+        onLoop(() -> {
+            Frame built = link.begin(frame.length);
+            MemorySegment.copy(frame, 0, built.bytes(), ValueLayout.JAVA_BYTE, built.offset(), frame.length);
+            link.send(built);
+            if (frame.length < 1500) {
+                link.flush();
+            }
+            return null;
+        });
+    }
+
+    /** Sends a copy of a frame with all that it says of itself; on the loop. */
+    private void send(Frame frame) {
+        Frame built = link.begin(frame.length());
+        MemorySegment.copy(frame.bytes(), frame.offset(), built.bytes(), built.offset(), frame.length());
+        built.checksumPartial(frame.checksumStart(), frame.checksumOffset()).largeUnit(frame.segmentSize());
+        link.send(built);
+    }
+
+    private <T> T onLoop(Callable<T> task) throws Exception {
+        return loop.inEventLoop() ? task.call() : loop.submit(task).get(30, TimeUnit.SECONDS);
+    }
+
+    private static byte[] numbered(int number, int length) {
+        return ByteBuffer.allocate(length).putInt(number).array();
+    }
+
+    private static byte[] random(int length, long seed) {
+        byte[] bytes = new byte[length];
+        new Random(seed).nextBytes(bytes);
+        return bytes;
+    }
+}

@@ -1,0 +1,147 @@
+package dev.slipway;
+
+import dev.slipway.SettingSource.Value;
+import dev.slipway.control.ControlServer;
+import dev.slipway.control.Status;
+import dev.slipway.ethernet.SocketPathException;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.stream.Collectors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParseResult;
+
+/** {@code slipway run}: serves networks until it is stopped. */
+final class RunCommand implements Command {
+
+    private static final String CONFIG = "--config";
+
+    @Override
+    public CommandSpec spec() {
+        CommandSpec spec = CommandSpec.create().name("slipway run");
+        spec.usageMessage()
+                .description(
+                        "Serves the network of one or more VMs until it is stopped. It prints one line that begins with"
+                                + " 'ready:' to stdout when VMs can attach; the log goes to stderr.%n")
+                .footer(
+                        "",
+                        "In a file the same keys stand without hyphens in front, and flags win over it:",
+                        "  vm: [qemu:/tmp/vm.sock]",
+                        "  mtu: 1500",
+                        "  no-host-access: true",
+                        "",
+                        "Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong flags or settings.",
+                        "Example: slipway run --vm qemu:/tmp/vm.sock",
+                        "         qemu-system-x86_64 … -device virtio-net,netdev=n0 \\",
+                        "             -netdev stream,id=n0,server=off,addr.type=unix,addr.path=/tmp/vm.sock");
+        spec.addOption(OptionSpec.builder(CONFIG)
+                .paramLabel("FILE")
+                .type(String.class)
+                .description("Reads settings from a YAML file. Default: none")
+                .build());
+        for (SettingKey key : SettingKey.values()) {
+            spec.addOption(option(key));
+        }
+        return spec;
+    }
+
+    private static OptionSpec option(SettingKey key) {
+        OptionSpec.Builder option = key == SettingKey.PUBLISH
+                ? OptionSpec.builder("-p", key.flag())
+                : OptionSpec.builder(key.flag());
+        option.description(key.help().replace("%", "%%")).hidden(key.kind() == SettingKey.Kind.HIDDEN);
+        return switch (key.kind()) {
+            case ONE, HIDDEN -> option.type(String.class).paramLabel(key.label()).build();
+            case LIST -> option.type(List.class).auxiliaryTypes(String.class).arity("1").paramLabel(key.label()).build();
+            case SWITCH -> option.type(boolean.class).build();
+        };
+    }
+
+    @Override
+    public int run(ParseResult parsed, PrintStream out, PrintStream err) throws SettingsException {
+        Settings settings = Settings.from(source(parsed));
+        Logging.configure(settings.logLevel());
+        Shutdown shutdown = Shutdown.install();
+        try {
+            serve(settings, shutdown, out);
+            new CountDownLatch(1).await();
+        } catch (SocketPathException e) {
+            shutdown.cancel();
+            throw new SettingsException(placeOf(e.path(), settings), e.getMessage());
+        } catch (IOException e) {
+            shutdown.cancel();
+            err.println("slipway: " + e.getMessage());
+        } catch (InterruptedException e) {
+            shutdown.cancel();
+        }
+        return FAILED;
+    }
+
+    private static SettingSource source(ParseResult parsed) throws SettingsException {
+        SettingSource source = new SettingSource();
+        if (parsed.hasMatchedOption(CONFIG)) {
+            String file = parsed.matchedOptionValue(CONFIG, "");
+            try {
+                source = SettingsFile.read(Path.of(file));
+            } catch (InvalidPathException e) {
+                throw new SettingsException(CONFIG, "not a path: " + e.getReason());
+            }
+        }
+        SettingSource flags = new SettingSource();
+        for (SettingKey key : SettingKey.values()) {
+            if (parsed.hasMatchedOption(key.flag())) {
+                List<Value> values = new ArrayList<>();
+                for (String text : parsed.matchedOption(key.flag()).stringValues()) {
+                    values.add(new Value(key.flag(), text));
+                }
+                flags.put(key.key(), values);
+            }
+        }
+        source.override(flags);
+        return source;
+    }
+
+    private static String placeOf(Path path, Settings settings) {
+        return settings.api().filter(path::equals).isPresent() ? SettingKey.API.flag() : SettingKey.VM.flag();
+    }
+
+    private static void serve(Settings settings, Shutdown shutdown, PrintStream out) throws IOException, SettingsException {
+        RunningNetworks networks = RunningNetworks.start(settings);
+        shutdown.add(networks);
+        long readyAt = System.nanoTime();
+        if (settings.api().isPresent()) {
+            shutdown.add(ControlServer.listen(
+                    settings.api().get(),
+                    networks.loops(),
+                    networks.transport(),
+                    () -> new Status(Main.version(), (System.nanoTime() - readyAt) / 1_000_000, networks.status())));
+        }
+        String vms = settings.vms().stream().map(Object::toString).collect(Collectors.joining(" "));
+        out.println("ready: " + vms + settings.api().map(api -> " api:" + api).orElse(""));
+        out.flush();
+        warn(settings);
+    }
+
+    private static void warn(Settings settings) {
+        Logger log = LoggerFactory.getLogger(RunCommand.class);
+        if (!settings.published().isEmpty()) {
+            log.warn(
+                    "published ports are not served by this version: {}",
+                    settings.published().stream().map(Object::toString).collect(Collectors.joining(" ")));
+        }
+        for (String overlap : SubnetOverlap.find(settings.stack())) {
+            log.warn(
+                    "the guest's network {} overlaps the host's {}: guests cannot reach hosts there; choose another with"
+                            + " --subnet",
+                    Settings.cidr(settings.stack()),
+                    overlap);
+        }
+    }
+}

@@ -1,0 +1,341 @@
+package dev.slipway;
+
+import dev.slipway.SettingSource.Value;
+import dev.slipway.ethernet.Faults;
+import dev.slipway.ethernet.Transport;
+import dev.slipway.stack.StackSettings;
+import dev.slipway.wire.IpAddress;
+import java.io.IOException;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+
+/**
+ * Everything {@code run} is told, by flags and by a file, checked as a whole.
+ *
+ * @param vms the frame sockets, at least one
+ * @param api the control API's socket
+ * @param published ports to publish
+ * @param stack addresses, MTU and names of each VM's network
+ * @param allowLinkLocal whether guests may reach 169.254.0.0/16
+ * @param transport how the host is asked for events; empty: the best there is
+ * @param capture where the frames of the only VM are captured to
+ * @param faults what is to go wrong on purpose
+ * @param logLevel {@code error} to {@code trace}
+ */
+public record Settings(
+        List<VmSocket> vms,
+        Optional<Path> api,
+        List<PublishedPort> published,
+        StackSettings stack,
+        boolean allowLinkLocal,
+        Optional<Transport> transport,
+        Optional<Path> capture,
+        Optional<Faults> faults,
+        String logLevel) {
+
+    private static final List<String> TRANSPORTS = List.of("auto", "epoll", "kqueue", "nio");
+    private static final List<String> LOG_LEVELS = List.of("error", "warn", "info", "debug", "trace");
+    private static final List<String> LATER_SCHEMES =
+            List.of("dgram", "vfkit", "bess", "vpnkit", "hyperkit", "vhost-user", "tap");
+
+    /**
+     * A VM's frame socket.
+     *
+     * @param scheme how frames come
+     */
+    public record VmSocket(String scheme, Path path) {
+        @Override
+        public String toString() {
+            return scheme + ":" + path;
+        }
+    }
+
+    public Settings {
+        vms = List.copyOf(vms);
+        published = List.copyOf(published);
+    }
+
+    /** Whether guests reach the host's localhost by the host address. */
+    public boolean hostAccess() {
+        return stack.host() != 0;
+    }
+
+    static Settings from(SettingSource source) throws SettingsException {
+        List<VmSocket> vms = vms(source);
+        StackSettings stack = stack(source);
+        return new Settings(
+                vms,
+                api(source, vms),
+                published(source, stack, vms.size()),
+                stack,
+                isOn(source, SettingKey.ALLOW_LINK_LOCAL),
+                transport(source),
+                capture(source, vms.size()),
+                faults(source),
+                choice(source, SettingKey.LOG_LEVEL, LOG_LEVELS, "info"));
+    }
+
+    private static List<VmSocket> vms(SettingSource source) throws SettingsException {
+        List<VmSocket> vms = new ArrayList<>();
+        for (Value value : source.all(SettingKey.VM.key())) {
+            VmSocket vm = vm(value);
+            for (VmSocket other : vms) {
+                if (place(other.path()).equals(place(vm.path()))) {
+                    throw value.wrong("two VMs on one socket: " + vm.path());
+                }
+            }
+            vms.add(vm);
+        }
+        if (vms.isEmpty()) {
+            throw new SettingsException("--vm", "at least one VM is needed, for example --vm qemu:/tmp/vm.sock");
+        }
+        return vms;
+    }
+
+    private static VmSocket vm(Value value) throws SettingsException {
+        int colon = value.text().indexOf(':');
+        String scheme = colon < 0 ? "" : value.text().substring(0, colon);
+        if (colon < 1 || scheme.contains("/")) {
+            throw value.wrong("'" + value.text() + "' is not SCHEME:PATH, for example qemu:/tmp/vm.sock");
+        }
+        if (LATER_SCHEMES.contains(scheme)) {
+            throw value.wrong("not yet supported: " + scheme + " (supported: qemu)");
+        }
+        if (!scheme.equals("qemu")) {
+            throw value.wrong("unknown scheme '" + scheme + "' (supported: qemu)");
+        }
+        return new VmSocket(scheme, path(value, value.text().substring(colon + 1)));
+    }
+
+    private static Path path(Value value, String text) throws SettingsException {
+        if (text.isEmpty()) {
+            throw value.wrong("the path is empty");
+        }
+        try {
+            return Path.of(text);
+        } catch (InvalidPathException e) {
+            throw value.wrong("not a path: " + e.getReason());
+        }
+    }
+
+    private static Optional<Path> path(SettingSource source, SettingKey key) throws SettingsException {
+        Value value = source.one(key.key());
+        return value == null ? Optional.empty() : Optional.of(path(value, value.text()));
+    }
+
+    /** The file that a path names, whatever links its folder is reached by. */
+    private static Path place(Path path) {
+        Path absolute = path.toAbsolutePath().normalize();
+        try {
+            return absolute.getParent().toRealPath().resolve(absolute.getFileName());
+        } catch (IOException | NullPointerException e) {
+            return absolute;
+        }
+    }
+
+    private static Optional<Path> api(SettingSource source, List<VmSocket> vms) throws SettingsException {
+        Optional<Path> api = path(source, SettingKey.API);
+        for (VmSocket vm : vms) {
+            if (api.isPresent() && place(api.get()).equals(place(vm.path()))) {
+                throw source.one(SettingKey.API.key()).wrong("is a VM's socket as well: " + api.get());
+            }
+        }
+        return api;
+    }
+
+    private static List<PublishedPort> published(SettingSource source, StackSettings stack, int vms)
+            throws SettingsException {
+        List<PublishedPort> published = new ArrayList<>();
+        for (Value value : source.all(SettingKey.PUBLISH.key())) {
+            PublishedPort port = PublishedPort.parse(value);
+            if (port.vm().isEmpty() && vms > 1) {
+                throw value.wrong("'" + value.text() + "' names no VM, but there are " + vms + "; add @ADDRESS or @NAME");
+            }
+            if (port.vm().matches("[0-9.]+") && !stack.contains(address(value, port.vm()))) {
+                throw value.wrong(port.vm() + " is outside the guest's network " + cidr(stack));
+            }
+            for (PublishedPort other : published) {
+                if (other.clashesWith(port)) {
+                    throw value.wrong("'" + value.text() + "' takes a port of the host that '" + other + "' has already");
+                }
+            }
+            published.add(port);
+        }
+        return published;
+    }
+
+    private static StackSettings stack(SettingSource source) throws SettingsException {
+        StackSettings defaults = StackSettings.defaults();
+        Value subnet = source.one(SettingKey.SUBNET.key());
+        int prefix = defaults.prefixLength();
+        int network = defaults.network();
+        if (subnet != null) {
+            prefix = prefix(subnet);
+            network = network(subnet, prefix);
+        }
+        int last = network | ~(-1 << (32 - prefix));
+        int gateway = ownAddress(source, SettingKey.GATEWAY_IP, network + 1, network, last);
+        int host = ownAddress(source, SettingKey.HOST_IP, last - 1, network, last);
+        if (gateway == host) {
+            Value value = source.one(SettingKey.HOST_IP.key());
+            value = value == null ? source.one(SettingKey.GATEWAY_IP.key()) : value;
+            throw value.wrong("gateway and host cannot both be " + IpAddress.toString(host));
+        }
+        boolean noHost = isOn(source, SettingKey.NO_HOST_ACCESS);
+        return new StackSettings(
+                network,
+                prefix,
+                gateway,
+                noHost ? 0 : host,
+                network + 3,
+                defaults.gatewayMac(),
+                mtu(source),
+                domain(source.one(SettingKey.DOMAIN.key()), defaults.domain()),
+                searchDomains(source),
+                defaults.limits());
+    }
+
+    private static int prefix(Value subnet) throws SettingsException {
+        int slash = subnet.text().indexOf('/');
+        String digits = slash < 0 ? "" : subnet.text().substring(slash + 1);
+        if (!digits.matches("[0-9]{1,3}")) {
+            throw subnet.wrong("'" + subnet.text() + "' is not a network like 192.168.65.0/24");
+        }
+        int prefix = Integer.parseInt(digits);
+        if (prefix < 8 || prefix > 29) {
+            throw subnet.wrong("a prefix of /" + prefix + " cannot be used, it must be /8 to /29");
+        }
+        return prefix;
+    }
+
+    private static int network(Value subnet, int prefix) throws SettingsException {
+        int address = address(subnet, subnet.text().substring(0, subnet.text().indexOf('/')));
+        int network = address & -1 << (32 - prefix);
+        if (network != address) {
+            throw subnet.wrong("'" + subnet.text() + "' is an address in a network; the network is "
+                    + IpAddress.toString(network) + "/" + prefix);
+        }
+        int first = network >>> 24;
+        if (first == 0 || first == 127 || first >= 224 || network >>> 16 == 0xA9FE) {
+            throw subnet.wrong("'" + subnet.text() + "' is reserved and cannot be a guest's network");
+        }
+        return network;
+    }
+
+    private static int address(Value value, String text) throws SettingsException {
+        try {
+            return IpAddress.parseV4(text);
+        } catch (IllegalArgumentException e) {
+            throw value.wrong(e.getMessage());
+        }
+    }
+
+    private static int ownAddress(SettingSource source, SettingKey key, int otherwise, int network, int broadcast)
+            throws SettingsException {
+        Value value = source.one(key.key());
+        if (value == null) {
+            return otherwise;
+        }
+        int address = address(value, value.text());
+        if (Integer.compareUnsigned(address, network) < 0 || Integer.compareUnsigned(address, broadcast) > 0) {
+            throw value.wrong(value.text() + " is outside the subnet " + IpAddress.toString(network) + " to "
+                    + IpAddress.toString(broadcast));
+        }
+        if (address == network || address == broadcast) {
+            throw value.wrong(value.text() + " is the subnet's "
+                    + (address == network ? "own" : "broadcast") + " address");
+        }
+        return address;
+    }
+
+    private static int mtu(SettingSource source) throws SettingsException {
+        Value value = source.one(SettingKey.MTU.key());
+        if (value == null) {
+            return StackSettings.defaults().mtu();
+        }
+        if (!value.text().matches("-?[0-9]{1,18}")) {
+            throw value.wrong("'" + value.text() + "' is not a whole number");
+        }
+        long mtu = Long.parseLong(value.text());
+        if (mtu < StackSettings.MIN_MTU || mtu > StackSettings.MAX_MTU) {
+            throw value.wrong(
+                    mtu + " is out of range, it must be " + StackSettings.MIN_MTU + " to " + StackSettings.MAX_MTU);
+        }
+        return (int) mtu;
+    }
+
+    private static List<String> searchDomains(SettingSource source) throws SettingsException {
+        List<String> domains = new ArrayList<>();
+        for (Value value : source.all(SettingKey.SEARCH_DOMAIN.key())) {
+            domains.add(domain(value, ""));
+        }
+        return domains;
+    }
+
+    private static String domain(Value value, String otherwise) throws SettingsException {
+        if (value == null) {
+            return otherwise;
+        }
+        String label = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
+        if (value.text().length() > 253 || !value.text().matches(label + "(\\." + label + ")*\\.?")) {
+            throw value.wrong("'" + value.text() + "' is not a domain name");
+        }
+        return value.text();
+    }
+
+    private static Optional<Transport> transport(SettingSource source) throws SettingsException {
+        String chosen = choice(source, SettingKey.TRANSPORT, TRANSPORTS, "auto");
+        if (chosen.equals("auto")) {
+            return Optional.empty();
+        }
+        Transport transport = Transport.valueOf(chosen.toUpperCase(Locale.ROOT));
+        if (!transport.isAvailable()) {
+            throw source.one(SettingKey.TRANSPORT.key()).wrong(chosen + " is not available on this platform");
+        }
+        return Optional.of(transport);
+    }
+
+    private static Optional<Path> capture(SettingSource source, int vms) throws SettingsException {
+        Optional<Path> capture = path(source, SettingKey.CAPTURE);
+        if (capture.isPresent() && vms > 1) {
+            throw source.one(SettingKey.CAPTURE.key()).wrong("one file cannot hold the frames of " + vms + " VMs");
+        }
+        return capture;
+    }
+
+    private static Optional<Faults> faults(SettingSource source) throws SettingsException {
+        Value value = source.one(SettingKey.FAULT.key());
+        try {
+            return value == null ? Optional.empty() : Optional.of(Faults.parse(value.text()));
+        } catch (IllegalArgumentException e) {
+            throw value.wrong(e.getMessage());
+        }
+    }
+
+    private static boolean isOn(SettingSource source, SettingKey key) throws SettingsException {
+        Value value = source.one(key.key());
+        return value != null && value.text().equalsIgnoreCase("true");
+    }
+
+    private static String choice(SettingSource source, SettingKey key, List<String> choices, String otherwise)
+            throws SettingsException {
+        Value value = source.one(key.key());
+        if (value == null) {
+            return otherwise;
+        }
+        String chosen = value.text().toLowerCase(Locale.ROOT);
+        if (!choices.contains(chosen)) {
+            throw value.wrong("'" + value.text() + "' is none of " + String.join(", ", choices));
+        }
+        return chosen;
+    }
+
+    /** The guest's network in prefix notation. */
+    static String cidr(StackSettings stack) {
+        return IpAddress.toString(stack.network()) + "/" + stack.prefixLength();
+    }
+}

@@ -1,0 +1,113 @@
+package dev.slipway.host;
+
+import dev.slipway.stack.StackSettings;
+import dev.slipway.wire.IpAddress;
+
+/**
+ * Policy and translation, the one place for both: where an address that a guest named leads on the host, and by which
+ * address the guest knows who answers.
+ *
+ * <p>It judges the address that is dialled, never a name: what a resolver answers is not filtered, so a name that
+ * resolves to a forbidden address is refused here.
+ *
+ * <table>
+ *   <caption>IPv4, the first row that fits</caption>
+ *   <tr><td>the host address</td><td>127.0.0.1, or prohibited without host access</td></tr>
+ *   <tr><td>the gateway</td><td>nothing listens there but the stack's own services</td></tr>
+ *   <tr><td>another address of the guest's subnet</td><td>host unreachable</td></tr>
+ *   <tr><td>0/8, 127/8, 224/4, 240/4</td><td>host unreachable</td></tr>
+ *   <tr><td>169.254/16</td><td>prohibited unless allowed</td></tr>
+ *   <tr><td>an address of the host's own interfaces</td><td>as it is, or prohibited without host access</td></tr>
+ *   <tr><td>all others</td><td>as they are</td></tr>
+ * </table>
+ *
+ * An IPv4-mapped IPv6 address is the IPv4 address it holds ({@link IpAddress}), so {@code ::ffff:127.0.0.1} is refused
+ * with 127/8. All other IPv6 destinations are unreachable.
+ */
+final class Destinations {
+
+    /** Where a destination leads. */
+    enum Way {
+        /** To that address. */
+        DIRECT,
+        /** To 127.0.0.1. */
+        LOCALHOST,
+        /** To the gateway, where nobody listens. */
+        NOBODY_LISTENS,
+        HOST_UNREACHABLE,
+        NETWORK_UNREACHABLE,
+        /** Nowhere, because the settings forbid it. */
+        PROHIBITED
+    }
+
+    static final IpAddress LOCALHOST = IpAddress.ofV4(0x7F00_0001);
+
+    private final StackSettings settings;
+    private final HostPolicy policy;
+    private final HostInterfaces interfaces;
+    private final IpAddress host;
+
+    Destinations(StackSettings settings, HostPolicy policy, HostInterfaces interfaces) {
+        this.settings = settings;
+        this.policy = policy;
+        this.interfaces = interfaces;
+        this.host = IpAddress.ofV4(settings.host());
+    }
+
+    /** Where a destination that the guest named leads. */
+    Way judge(IpAddress destination) {
+        return destination.isV4() ? judgeV4(destination) : Way.NETWORK_UNREACHABLE;
+    }
+
+    private Way judgeV4(IpAddress destination) {
+        int address = destination.v4();
+        if (settings.host() != 0 && address == settings.host()) {
+            return policy.hostAccess() ? Way.LOCALHOST : Way.PROHIBITED;
+        }
+        if (address == settings.gateway()) {
+            return Way.NOBODY_LISTENS;
+        }
+        if (settings.contains(address) || isNowhere(address)) {
+            return Way.HOST_UNREACHABLE;
+        }
+        if (isLinkLocal(address) && !policy.allowLinkLocal()) {
+            return Way.PROHIBITED;
+        }
+        if (!policy.hostAccess() && interfaces.contains(destination)) {
+            return Way.PROHIBITED;
+        }
+        return Way.DIRECT;
+    }
+
+    /** The address to dial for a destination that leads somewhere. */
+    IpAddress onHost(IpAddress destination, Way way) {
+        return way == Way.LOCALHOST ? LOCALHOST : destination;
+    }
+
+    /**
+     * By which address the guest knows a sender.
+     *
+     * @return the address; {@code null} if the guest must not hear of it: the host's localhost without host access, or
+     *     a stranger whose address is one of the guest's own subnet
+     */
+    IpAddress seenByGuest(IpAddress source) {
+        if (!source.isV4()) {
+            return null;
+        }
+        int address = source.v4();
+        if (address >>> 24 == 127) {
+            return policy.hostAccess() && settings.host() != 0 ? host : null;
+        }
+        return settings.contains(address) ? null : source;
+    }
+
+    /** "This network", loopback, multicast, reserved and broadcast (RFC 6890, section 2.2.2). */
+    private static boolean isNowhere(int address) {
+        int first = address >>> 24;
+        return first == 0 || first == 127 || first >= 224;
+    }
+
+    private static boolean isLinkLocal(int address) {
+        return address >>> 16 == 0xA9FE;
+    }
+}

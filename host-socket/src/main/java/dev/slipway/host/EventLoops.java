@@ -1,0 +1,25 @@
+package dev.slipway.host;
+
+import dev.slipway.ethernet.Transport;
+import io.netty.channel.IoHandlerFactory;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.util.concurrent.DefaultThreadFactory;
+
+/** The event loops of VMs: one thread each. */
+final class EventLoops {
+
+    private EventLoops() {}
+
+    /**
+     * One event loop on a thread of its own, which keeps the process alive until it is shut down.
+     *
+     * @param name of the thread
+     */
+    static MultiThreadIoEventLoopGroup single(Transport transport, String name) {
+        IoHandlerFactory handlers = transport.ioHandlerFactory();
+        if (transport == Transport.EPOLL) {
+            handlers = EpollRegistration.wrap(handlers);
+        }
+        return new MultiThreadIoEventLoopGroup(1, new DefaultThreadFactory(name), handlers);
+    }
+}

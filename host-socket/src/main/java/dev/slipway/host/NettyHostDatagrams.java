@@ -1,0 +1,216 @@
+package dev.slipway.host;
+
+import dev.slipway.stack.HostDatagrams;
+import dev.slipway.wire.IpAddress;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.PooledByteBufAllocator;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.DefaultMaxMessagesRecvByteBufAllocator;
+import io.netty.channel.socket.DatagramChannel;
+import io.netty.channel.socket.DatagramPacket;
+import io.netty.channel.socket.nio.NioDatagramChannel;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
+
+/**
+ * A UDP socket of the host over a Netty channel, on any transport.
+ *
+ * <p>Each datagram is sent at once, so that {@link #send} can say what the kernel said. The socket is not connected, as
+ * one guest port speaks with many peers, and an unconnected socket does not hear that a peer's port is closed: {@code
+ * refused} comes only for the gateway, where the answer is known without asking.
+ */
+final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements HostDatagrams {
+
+    /** The most that fits an IPv4 packet. */
+    static final int MAX_PAYLOAD = 65_507;
+
+    /** What the kernel may be asked to hold per socket; it gives what its own limit allows. */
+    private static final int KERNEL_BUFFER = 512 << 10;
+
+    /**
+     * Datagrams per wake-up. NIO collects the datagrams of a wake-up before it hands them on, so there it is one, as
+     * all share one buffer.
+     */
+    private static final int BATCH = 64;
+
+    private final NettyHostSockets owner;
+    private final Destinations destinations;
+    private final Listener listener;
+    private DatagramChannel channel;
+    private UdpSocket.Sender sender;
+    private IpAddress lastDestination;
+    private InetSocketAddress lastAddress;
+    private boolean closed;
+
+    NettyHostDatagrams(NettyHostSockets owner, Destinations destinations, Listener listener) {
+        this.owner = owner;
+        this.destinations = destinations;
+        this.listener = listener;
+    }
+
+    /** Binds a new socket, or closes it and returns false if that port is taken. */
+    boolean open(UdpSocket socket, InetSocketAddress local) {
+        DatagramChannel fresh = socket.channel();
+        fresh.config().setAllocator(PooledByteBufAllocator.DEFAULT);
+        fresh.config().setRecvByteBufAllocator(new OneBuffer(owner, fresh instanceof NioDatagramChannel ? 1 : BATCH));
+        fresh.config().setOption(ChannelOption.SO_RCVBUF, KERNEL_BUFFER);
+        fresh.config().setOption(ChannelOption.SO_SNDBUF, KERNEL_BUFFER);
+        ChannelFuture registered = owner.loop().register(fresh);
+        ChannelFuture bound = registered.isSuccess() ? fresh.bind(local) : registered;
+        if (!bound.isSuccess()) {
+            fresh.close();
+            return false;
+        }
+        fresh.pipeline().addLast(this);
+        channel = fresh;
+        sender = socket.sender();
+        return true;
+    }
+
+    /** The port on the host. */
+    int localPort() {
+        return channel.localAddress().getPort();
+    }
+
+    @Override
+    public Verdict send(IpAddress destination, int port, MemorySegment source, long offset, int length) {
+        if (closed) {
+            return Verdict.LOST;
+        }
+        Destinations.Way way = destinations.judge(destination);
+        Verdict refusal =
+                switch (way) {
+                    case DIRECT, LOCALHOST -> null;
+                    case NOBODY_LISTENS -> refuseLater(destination, port);
+                    case HOST_UNREACHABLE -> Verdict.HOST_UNREACHABLE;
+                    case NETWORK_UNREACHABLE -> Verdict.NETWORK_UNREACHABLE;
+                    case PROHIBITED -> Verdict.PROHIBITED;
+                };
+        if (refusal != null) {
+            owner.counters().datagramsRefusedByPolicy++;
+            return refusal;
+        }
+        if (length > MAX_PAYLOAD) {
+            return Verdict.TOO_BIG;
+        }
+        ByteBuffer buffer = owner.sendBuffer(source, offset, length);
+        try {
+            if (sender.send(buffer, addressOf(destination, way, port)) < length) {
+                owner.counters().datagramsLost++;
+                return Verdict.LOST;
+            }
+            owner.counters().datagramsToHost++;
+            return Verdict.SENT;
+        } catch (IOException e) {
+            owner.counters().datagramsLost++;
+            return Failures.ofSend(e);
+        }
+    }
+
+    private Verdict refuseLater(IpAddress destination, int port) {
+        owner.loop().execute(() -> {
+            if (!closed) {
+                tell(() -> listener.refused(destination, port));
+            }
+        });
+        return Verdict.SENT;
+    }
+
+    private InetSocketAddress addressOf(IpAddress destination, Destinations.Way way, int port) {
+        if (lastAddress == null || lastAddress.getPort() != port || !destination.equals(lastDestination)) {
+            lastAddress = NettyHostSockets.socketAddress(destinations.onHost(destination, way), port);
+            lastDestination = destination;
+        }
+        return lastAddress;
+    }
+
+    @Override
+    public void flush() {
+        // Nothing waits: see send.
+    }
+
+    @Override
+    public void channelRead(ChannelHandlerContext context, Object message) {
+        DatagramPacket packet = (DatagramPacket) message;
+        try {
+            received(packet);
+        } finally {
+            packet.release();
+        }
+    }
+
+    private void received(DatagramPacket packet) {
+        if (closed) {
+            return;
+        }
+        InetSocketAddress sender = packet.sender();
+        IpAddress source = destinations.seenByGuest(
+                IpAddress.ofBytes(sender.getAddress().getAddress()));
+        if (source == null) {
+            owner.counters().datagramsFromStrangers++;
+            return;
+        }
+        owner.counters().datagramsFromHost++;
+        ByteBuf content = packet.content();
+        int length = content.readableBytes();
+        MemorySegment memory = MemorySegment.ofBuffer(content.internalNioBuffer(content.readerIndex(), length));
+        tell(() -> listener.received(source, sender.getPort(), memory, 0, length));
+    }
+
+    /** A listener that throws loses what it was told, nothing else. */
+    private void tell(Runnable event) {
+        owner.touched();
+        try {
+            event.run();
+        } catch (RuntimeException e) {
+            owner.failed(e);
+        }
+    }
+
+    @Override
+    public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
+        // An error that the kernel kept for this socket; the datagram it speaks of is lost, the socket is not.
+        owner.counters().datagramsLost++;
+    }
+
+    @Override
+    public void close() {
+        if (!closed) {
+            closed = true;
+            channel.close();
+            owner.closed(this);
+        }
+    }
+
+    /** Reads every datagram into the one buffer of the VM: an idle socket holds no memory. */
+    private static final class OneBuffer extends DefaultMaxMessagesRecvByteBufAllocator {
+        private final NettyHostSockets owner;
+
+        OneBuffer(NettyHostSockets owner, int batch) {
+            super(batch);
+            this.owner = owner;
+        }
+
+        @Override
+        @SuppressWarnings("deprecation") // Netty deprecates the type of what its own channels take
+        public Handle newHandle() {
+            return new MaxMessageHandle() {
+                @Override
+                public ByteBuf allocate(ByteBufAllocator allocator) {
+                    return owner.datagramBuffer();
+                }
+
+                @Override
+                public int guess() {
+                    return MAX_PAYLOAD;
+                }
+            };
+        }
+    }
+}

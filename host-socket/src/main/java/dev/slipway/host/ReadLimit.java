@@ -1,0 +1,109 @@
+package dev.slipway.host;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.channel.ChannelConfig;
+import io.netty.channel.RecvByteBufAllocator;
+import io.netty.util.UncheckedBooleanSupplier;
+
+/**
+ * Says how much a channel reads: while the queue has room, into the queue's last buffer, and into buffers as large as
+ * the host's bursts.
+ *
+ * <p>Netty's epoll channel reads without being asked when the host has ended its stream or the connection is broken,
+ * and then until the end. That would put all that the kernel holds, megabytes, into memory. So {@link #allocate} throws
+ * {@link QueueFull} when there is no room, which ends the reading; what is left stays in the kernel.
+ */
+final class ReadLimit implements RecvByteBufAllocator {
+
+    private static final int MIN = 2 << 10;
+    private static final int MAX = 64 << 10;
+
+    private final NettyHostStream stream;
+
+    ReadLimit(NettyHostStream stream) {
+        this.stream = stream;
+    }
+
+    /** Thrown into Netty's read loop to stop it. */
+    static final class QueueFull extends RuntimeException {
+        private static final long serialVersionUID = 1;
+        static final QueueFull INSTANCE = new QueueFull();
+
+        private QueueFull() {
+            super("no room to read into", null, false, false);
+        }
+    }
+
+    @Override
+    public Handle newHandle() {
+        return new Reading(stream);
+    }
+
+    private static final class Reading implements ExtendedHandle {
+        private final NettyHostStream stream;
+        private int size = MIN;
+        private int attempted;
+        private int last;
+
+        Reading(NettyHostStream stream) {
+            this.stream = stream;
+        }
+
+        @Override
+        public void reset(ChannelConfig config) {
+            stream.readBegins();
+        }
+
+        @Override
+        public ByteBuf allocate(ByteBufAllocator allocator) {
+            return stream.readTarget(allocator, size);
+        }
+
+        @Override
+        public int guess() {
+            return size;
+        }
+
+        @Override
+        public void incMessagesRead(int messages) {}
+
+        @Override
+        public void attemptedBytesRead(int bytes) {
+            attempted = bytes;
+        }
+
+        @Override
+        public int attemptedBytesRead() {
+            return attempted;
+        }
+
+        @Override
+        public void lastBytesRead(int bytes) {
+            last = bytes;
+            if (bytes == attempted) {
+                size = Math.min(size << 2, MAX);
+            } else if (bytes < size >> 2) {
+                size = Math.max(size >> 1, MIN);
+            }
+        }
+
+        @Override
+        public int lastBytesRead() {
+            return last;
+        }
+
+        @Override
+        public boolean continueReading() {
+            return last == attempted && stream.mayRead();
+        }
+
+        @Override
+        public boolean continueReading(UncheckedBooleanSupplier maybeMore) {
+            return continueReading();
+        }
+
+        @Override
+        public void readComplete() {}
+    }
+}

@@ -1,0 +1,65 @@
+package dev.slipway.host;
+
+import dev.slipway.ethernet.Transport;
+import io.netty.channel.socket.DatagramChannel;
+import io.netty.channel.socket.SocketProtocolFamily;
+import io.netty.channel.socket.nio.NioDatagramChannel;
+import io.netty.channel.unix.Socket;
+import io.netty.channel.unix.UnixChannel;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.StandardProtocolFamily;
+import java.nio.ByteBuffer;
+
+/**
+ * A UDP socket of the host: a Netty channel to read from, and a direct way to send. Netty's own way would drop empty
+ * datagrams silently, would queue what the kernel does not take, and would say only later what the kernel said.
+ *
+ * @param channel what is registered with the event loop and read from
+ * @param sender the same socket, to send from
+ */
+record UdpSocket(DatagramChannel channel, Sender sender) {
+
+    /** Sends one datagram. */
+    interface Sender {
+        /**
+         * @param bytes a direct buffer; all of its remaining bytes are the datagram
+         * @return bytes sent; 0 if the kernel has no room just now
+         */
+        int send(ByteBuffer bytes, InetSocketAddress destination) throws IOException;
+    }
+
+    /**
+     * Opens an IPv4 socket.
+     *
+     * @throws IOException if the host has none left
+     */
+    static UdpSocket open(Transport transport) throws IOException {
+        if (transport == Transport.NIO) {
+            java.nio.channels.DatagramChannel jdk =
+                    java.nio.channels.DatagramChannel.open(StandardProtocolFamily.INET);
+            return new UdpSocket(nettyChannel(jdk), jdk::send);
+        }
+        try {
+            DatagramChannel channel = transport
+                    .datagramChannel()
+                    .getConstructor(SocketProtocolFamily.class)
+                    .newInstance(SocketProtocolFamily.INET);
+            Socket socket = (Socket) ((UnixChannel) channel).fd();
+            return new UdpSocket(
+                    channel,
+                    (bytes, to) -> socket.sendTo(bytes, bytes.position(), bytes.limit(), to.getAddress(), to.getPort()));
+        } catch (ReflectiveOperationException e) {
+            throw new IOException("cannot open a UDP socket: " + e.getCause(), e);
+        }
+    }
+
+    private static DatagramChannel nettyChannel(java.nio.channels.DatagramChannel jdk) throws IOException {
+        try {
+            return new NioDatagramChannel(jdk);
+        } catch (RuntimeException e) {
+            jdk.close();
+            throw new IOException("cannot use a UDP socket", e);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+package dev.slipway.guest;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Path;
+import java.time.Duration;
+
+/**
+ * A guest with a real Linux kernel, on a {@link HostMachine}: the guest is a network namespace too, whose TAP device is
+ * relayed to the backend's socket as QEMU relays its virtio-net device. It has no other way out.
+ */
+final class NamespaceGuest implements AutoCloseable {
+
+    static final Duration CONNECT = Duration.ofSeconds(5);
+    private static final String GUEST_MAC = "5a:94:ef:e4:0c:ee";
+
+    private final HostMachine machine;
+    private final Namespace guest;
+    private final TapRelay relay;
+    private Lease lease;
+
+    private NamespaceGuest(HostMachine machine) throws IOException {
+        this.machine = machine;
+        guest = machine.add(Namespace.create("guest"));
+        relay = machine.add(new TapRelay(guest.call(() -> LinuxCalls.openTap("eth0"))));
+        // A TAP drops what its queue cannot hold, where a virtio ring makes the guest wait: so the queue is long.
+        guest.ip("link set eth0 address " + GUEST_MAC + " txqueuelen 20000");
+        guest.ip("link set eth0 up");
+        relay.connect(machine.socket());
+    }
+
+    /** Makes all machines, starts the backend and brings the guest's interface up. */
+    static NamespaceGuest start(Backend backend) throws IOException {
+        HostMachine machine = HostMachine.start(backend);
+        try {
+            return new NamespaceGuest(machine);
+        } catch (IOException | RuntimeException e) {
+            machine.close();
+            throw e;
+        }
+    }
+
+    /** Takes a lease with a real DHCP client and sets the guest up with it. */
+    Lease lease() throws IOException {
+        Path script = Lease.writeScript(machine.directory());
+        guest.run("busybox", "udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "10", "-T", "1", "-O", "mtu", "-s", script.toString())
+                .orFail();
+        lease = Lease.take(machine.directory());
+        if (lease.values().containsKey("dns")) {
+            guest.nameServers(lease.values().get("dns").split(" "));
+        }
+        return lease;
+    }
+
+    /** Sees to it that the guest has a lease. */
+    Lease online() throws IOException {
+        return lease != null ? lease : lease();
+    }
+
+    /** The guest's cable is pulled and plugged in again; the interface stays as it is. */
+    void reconnect() throws IOException {
+        relay.disconnect();
+        relay.connect(machine.socket());
+    }
+
+    /** A TCP connection from the guest to a server on another machine, both ends in the test's hands. */
+    Connection connect(Namespace serverMachine, String serverAddress, String addressForGuest) throws IOException {
+        try (ServerSocketChannel listener = serverMachine.listen(serverAddress, 0)) {
+            int port = ((InetSocketAddress) listener.getLocalAddress()).getPort();
+            SocketChannel client = guest.connect(new InetSocketAddress(addressForGuest, port), CONNECT);
+            return new Connection(client, listener.accept());
+        }
+    }
+
+    /** The same to the internet. */
+    Connection connectToInternet() throws IOException {
+        return connect(internet(), HostMachine.INTERNET, HostMachine.INTERNET);
+    }
+
+    Namespace guest() {
+        return guest;
+    }
+
+    Namespace host() {
+        return machine.host();
+    }
+
+    Namespace internet() {
+        return machine.internet();
+    }
+
+    TapRelay relay() {
+        return relay;
+    }
+
+    Subprocess backend() {
+        return machine.backend();
+    }
+
+    String backendOutput() {
+        return machine.backendOutput();
+    }
+
+    @Override
+    public void close() {
+        machine.close();
+    }
+
+    /** Both ends of a TCP connection. */
+    record Connection(SocketChannel guest, SocketChannel server) implements AutoCloseable {
+        @Override
+        public void close() throws IOException {
+            guest.close();
+            server.close();
+        }
+    }
+}

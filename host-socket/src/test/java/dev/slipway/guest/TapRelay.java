@@ -1,0 +1,163 @@
+package dev.slipway.guest;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * What stands in for QEMU and its virtio-net device: carries the frames of a TAP device in the guest's namespace over a
+ * Unix stream socket in QEMU's framing (a length of 4 bytes, big-endian, then the frame). One thread per direction, so
+ * that neither stalls the other.
+ */
+final class TapRelay implements AutoCloseable {
+
+    private static final int MAX_FRAME = 65_536;
+    private static final int BATCH = 512 << 10;
+    private static final int PREFIX = 4;
+    private static final int POLL_MILLIS = 50;
+    private static final ValueLayout.OfInt BIG_ENDIAN_INT =
+            ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
+
+    private final int tap;
+    private final AtomicLong refusedByTap = new AtomicLong();
+    private volatile FrameCapture capture;
+    private volatile boolean stopping;
+    private SocketChannel socket;
+    private Thread fromGuest;
+    private Thread toGuest;
+
+    /** Takes over an open TAP device. */
+    TapRelay(int tap) {
+        this.tap = tap;
+    }
+
+    /** Begins to relay. */
+    void connect(Path path) throws IOException {
+        socket = SocketChannel.open(StandardProtocolFamily.UNIX);
+        socket.connect(UnixDomainSocketAddress.of(path));
+        stopping = false;
+        fromGuest = Thread.ofPlatform().daemon().name("tap to socket").start(this::relayFromGuest);
+        toGuest = Thread.ofPlatform().daemon().name("socket to tap").start(this::relayToGuest);
+    }
+
+    /** Ends the connection as the end of a VM does; the TAP device stays. */
+    void disconnect() throws IOException {
+        stopping = true;
+        socket.close();
+        try {
+            fromGuest.join();
+            toGuest.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IOException("interrupted", e);
+        }
+    }
+
+    boolean isConnected() {
+        return toGuest != null && toGuest.isAlive();
+    }
+
+    /** Every frame of both directions from now on also goes there; null ends that. */
+    void captureTo(FrameCapture newCapture) {
+        capture = newCapture;
+    }
+
+    /** Frames that the guest's kernel did not take: its interface was down, or the frame was none. */
+    long refusedByTap() {
+        return refusedByTap.get();
+    }
+
+    private void relayFromGuest() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment batch = arena.allocate(BATCH + PREFIX + MAX_FRAME);
+            MemorySegment pollfd = arena.allocate(8, 4);
+            ByteBuffer bytes = batch.asByteBuffer();
+            while (!stopping) {
+                int filled = 0;
+                if (LinuxCalls.awaitReadable(tap, pollfd, POLL_MILLIS)) {
+                    filled = readFrames(batch);
+                }
+                bytes.clear().limit(filled);
+                while (bytes.hasRemaining()) {
+                    socket.write(bytes);
+                }
+            }
+        } catch (IOException e) {
+            reportUnlessStopping(e);
+        }
+    }
+
+    private int readFrames(MemorySegment batch) {
+        int filled = 0;
+        while (filled < BATCH) {
+            int length = LinuxCalls.read(tap, batch, filled + PREFIX, MAX_FRAME);
+            if (length <= 0) {
+                break;
+            }
+            batch.set(BIG_ENDIAN_INT, filled, length);
+            keep(batch, filled + PREFIX, length);
+            filled += PREFIX + length;
+        }
+        return filled;
+    }
+
+    private void relayToGuest() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment batch = arena.allocate(BATCH + PREFIX + MAX_FRAME);
+            ByteBuffer bytes = batch.asByteBuffer();
+            while (socket.read(bytes) >= 0) {
+                bytes.flip();
+                while (bytes.remaining() >= PREFIX) {
+                    int at = bytes.position();
+                    int length = batch.get(BIG_ENDIAN_INT, at);
+                    if (length <= 0 || length > MAX_FRAME) {
+                        throw new IOException("the backend sent a frame of length " + Integer.toUnsignedString(length));
+                    }
+                    if (bytes.remaining() < PREFIX + length) {
+                        break;
+                    }
+                    keep(batch, at + PREFIX, length);
+                    if (LinuxCalls.write(tap, batch, at + PREFIX, length) < 0) {
+                        refusedByTap.incrementAndGet();
+                    }
+                    bytes.position(at + PREFIX + length);
+                }
+                bytes.compact();
+            }
+        } catch (IOException e) {
+            reportUnlessStopping(e);
+        }
+    }
+
+    private void keep(MemorySegment batch, int offset, int length) {
+        FrameCapture current = capture;
+        if (current != null) {
+            current.keep(batch, offset, length);
+        }
+    }
+
+    private void reportUnlessStopping(IOException e) {
+        if (!stopping) {
+            System.err.println("guest tests: the link to the backend ended: " + e);
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        try {
+            if (socket != null) {
+                disconnect();
+            }
+        } finally {
+            LinuxCalls.close(tap);
+        }
+    }
+}

@@ -1,0 +1,393 @@
+package dev.slipway.dhcp;
+
+import dev.slipway.stack.StackSettings;
+import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.MacAddress;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Which address of a subnet belongs to which MAC address. Shared by the stacks of a process and its control API, hence
+ * locked; no packet but the first of a guest and those of DHCP come here.
+ *
+ * <p>The pool is the subnet from {@link StackSettings#firstGuest} on, without the broadcast address and the stack's own
+ * addresses. New clients get the lowest address never used, then what was offered in vain, then the one that was given up
+ * longest ago, then the oldest offer, then the oldest quarantine; but when most addresses are on offer, as in a flood of
+ * invented clients, offers give way before an address is lost that somebody had. What is bound, claimed or reserved is
+ * never taken from its owner.
+ *
+ * <p>Times are nanoseconds on any clock that only goes forward, the same for all callers.
+ */
+public final class LeaseTable {
+
+    /**
+     * How long a lease lasts: 30 days. A guest's clock jumps when its host sleeps, and each renewal is a chance to lose
+     * the network for nothing, so renewals should be rare; yet a client that never says goodbye should not keep its
+     * address for the life of the process.
+     */
+    public static final int LEASE_SECONDS = 30 * 24 * 60 * 60;
+
+    /** How long an offer is kept for its client: longer than clients wait before they ask for it. */
+    public static final int OFFER_SECONDS = 30;
+
+    /** How long an address rests that a client found in use. */
+    public static final int QUARANTINE_SECONDS = 600;
+
+    /** How many addresses one MAC address may use without having asked for them. */
+    public static final int MAX_CLAIMS = 64;
+
+    /** How many addresses are in use or remembered at most, however large the subnet is. */
+    public static final int MAX_LEASES = 4_096;
+
+    private final StackSettings settings;
+    private final Map<Integer, Entry> entries = new HashMap<>();
+    private final Map<Long, Entry> leased = new HashMap<>();
+    private final Map<Long, Integer> claimsOf = new HashMap<>();
+    private int neverUsed;
+
+    private long offered;
+    private long committed;
+    private long refused;
+    private long released;
+    private long declined;
+    private long exhausted;
+    private long claimed;
+    private long claimsRefused;
+
+    /** How willingly an address is given to a new client, best first; from {@link #OWNED} on it is not. */
+    private static final int SPENT = 0;
+
+    private static final int OFFERED_IN_FLOOD = 1;
+    private static final int REMEMBERED = 2;
+    private static final int OFFERED = 3;
+    private static final int RESTING = 4;
+    private static final int OWNED = 5;
+
+    /** One address that was ever used. */
+    private static final class Entry {
+        final int address;
+        long mac;
+        Lease.State state = Lease.State.FREE;
+        long expires;
+        boolean reserved;
+        boolean everBound;
+
+        Entry(int address) {
+            this.address = address;
+        }
+    }
+
+    public LeaseTable(StackSettings settings) {
+        this.settings = settings;
+        this.neverUsed = settings.firstGuest();
+    }
+
+    /**
+     * Keeps an address for a MAC address.
+     *
+     * @throws IllegalArgumentException if it is not one that a guest of this subnet can have, or is somebody else's
+     */
+    public synchronized void reserve(int address, long mac) {
+        String pair = IpAddress.toString(address) + " for " + MacAddress.toString(mac);
+        if (!isUsable(address)) {
+            throw new IllegalArgumentException("cannot reserve " + pair + ": it is not an address for guests");
+        }
+        Entry entry = entries.get(address);
+        Entry other = leased.get(mac);
+        if (entry != null && isOwned(entry) && entry.mac != mac) {
+            throw new IllegalArgumentException(
+                    "cannot reserve " + pair + ": it belongs to " + MacAddress.toString(entry.mac));
+        }
+        if (other != null && other.reserved && other.address != address) {
+            throw new IllegalArgumentException(
+                    "cannot reserve " + pair + ": it has " + IpAddress.toString(other.address) + " already");
+        }
+        entry = entryOf(address);
+        take(entry, mac);
+        entry.reserved = true;
+        entry.state = Lease.State.RESERVED;
+    }
+
+    /** The address that is leased to or reserved for a MAC address, or 0. */
+    public synchronized int leaseOf(long mac) {
+        Entry entry = leased.get(mac);
+        return entry != null && isOwned(entry) && entry.state != Lease.State.CLAIMED ? entry.address : 0;
+    }
+
+    /**
+     * Finds an address for a client and keeps it for a moment: the one it has or had, or the one it would like if that
+     * is free, or any.
+     *
+     * @param requested the address the client would like, or 0
+     * @return the address, or 0 if there is none left
+     */
+    public synchronized int offer(long mac, int requested, long nowNanos) {
+        Entry entry = leased.get(mac);
+        if (entry == null && isPooled(requested) && isFreeFor(entries.get(requested), mac, nowNanos)) {
+            entry = entryWithin(requested, nowNanos);
+        }
+        if (entry == null) {
+            entry = anyFree(nowNanos);
+        }
+        if (entry == null) {
+            exhausted++;
+            return 0;
+        }
+        boolean owned = isOwned(entry) && entry.mac == mac && rank(entry, nowNanos, false) == OWNED;
+        if (!owned) {
+            take(entry, mac);
+            entry.state = Lease.State.OFFERED;
+            entry.expires = nowNanos + TimeUnit.SECONDS.toNanos(OFFER_SECONDS);
+        }
+        offered++;
+        return entry.address;
+    }
+
+    /**
+     * Leases an address to a client for {@link #LEASE_SECONDS}: the one it was offered or has, or any that is free or
+     * that it uses already.
+     *
+     * @return false if the client may not have it
+     */
+    public synchronized boolean commit(long mac, int address, long nowNanos) {
+        Entry current = leased.get(mac);
+        if (current != null && current.reserved && current.address != address
+                || !isPooled(address) && (current == null || current.address != address)
+                || !isFreeFor(entries.get(address), mac, nowNanos)) {
+            refused++;
+            return false;
+        }
+        Entry entry = entryWithin(address, nowNanos);
+        if (entry == null) {
+            exhausted++;
+            return false;
+        }
+        take(entry, mac);
+        entry.state = entry.reserved ? Lease.State.RESERVED : Lease.State.BOUND;
+        entry.everBound = true;
+        entry.expires = nowNanos + TimeUnit.SECONDS.toNanos(LEASE_SECONDS);
+        committed++;
+        return true;
+    }
+
+    /** Forgets what was offered to a client: it took another server's offer. */
+    public synchronized void withdraw(long mac) {
+        Entry entry = leased.get(mac);
+        if (entry != null && entry.state == Lease.State.OFFERED) {
+            entry.state = Lease.State.FREE;
+        }
+    }
+
+    /**
+     * Gives back everything that belongs to a MAC address: its lease and its claims. It gets the same address again if
+     * it comes back before others needed it.
+     */
+    public synchronized void release(long mac, long nowNanos) {
+        Entry lease = leased.get(mac);
+        if (lease != null && (lease.state == Lease.State.BOUND || lease.state == Lease.State.OFFERED)) {
+            free(lease, nowNanos);
+            released++;
+        }
+        if (claimsOf.remove(mac) != null) {
+            List<Entry> claims = entries.values().stream()
+                    .filter(entry -> entry.state == Lease.State.CLAIMED && entry.mac == mac)
+                    .toList();
+            claims.forEach(entry -> free(entry, nowNanos));
+            released += claims.size();
+        }
+    }
+
+    private void free(Entry entry, long now) {
+        entry.state = Lease.State.FREE;
+        entry.expires = now;
+        if (!isPooled(entry.address)) {
+            leased.remove(entry.mac, entry);
+            entries.remove(entry.address);
+        }
+    }
+
+    /** Lets an address rest that its client found in use by someone else. Ignored if it is not that client's. */
+    public synchronized void decline(long mac, int address, long nowNanos) {
+        Entry entry = leased.get(mac);
+        if (entry == null
+                || entry.address != address
+                || entry.state != Lease.State.BOUND && entry.state != Lease.State.OFFERED) {
+            return;
+        }
+        leased.remove(mac);
+        entry.state = Lease.State.QUARANTINED;
+        entry.expires = nowNanos + TimeUnit.SECONDS.toNanos(QUARANTINE_SECONDS);
+        declined++;
+    }
+
+    /** The MAC address that an address belongs to, or 0 if it is nobody's. An offer alone gives nobody an address. */
+    public synchronized long ownerOf(int address) {
+        Entry entry = entries.get(address);
+        return entry != null && isOwned(entry) ? entry.mac : 0;
+    }
+
+    /**
+     * Says that a guest uses an address. If nobody has it, it is the guest's from now on, until {@link #release}.
+     *
+     * @return false if it may not use it: it belongs to someone else, is not one for guests, or is one too many
+     */
+    public synchronized boolean claim(int address, long mac, long nowNanos) {
+        Entry known = entries.get(address);
+        if (known != null && isOwned(known) && known.mac == mac) {
+            return true;
+        }
+        boolean resting = known != null && known.state == Lease.State.QUARANTINED;
+        int claims = claimsOf.getOrDefault(mac, 0);
+        Entry entry = null;
+        if (isUsable(address) && claims < MAX_CLAIMS && (resting || isFreeFor(known, mac, nowNanos))) {
+            entry = entryWithin(address, nowNanos);
+        }
+        if (entry == null) {
+            claimsRefused++;
+            return false;
+        }
+        if (entry.mac != mac) {
+            leased.remove(entry.mac, entry);
+        }
+        entry.mac = mac;
+        entry.state = Lease.State.CLAIMED;
+        leased.putIfAbsent(mac, entry); // so that DHCP, if it comes to that, confirms what is in use
+        claimsOf.put(mac, claims + 1);
+        claimed++;
+        return true;
+    }
+
+    /** Every address that is in use, reserved, offered or resting, in order. */
+    public synchronized List<Lease> leases() {
+        List<Lease> leases = new ArrayList<>();
+        for (Entry entry : entries.values()) {
+            if (entry.state != Lease.State.FREE) {
+                leases.add(new Lease(entry.address, entry.mac, entry.state, entry.expires));
+            }
+        }
+        leases.sort(Comparator.comparingLong(lease -> Integer.toUnsignedLong(lease.address())));
+        return leases;
+    }
+
+    public synchronized LeaseCounts counts() {
+        return new LeaseCounts(
+                offered, committed, refused, released, declined, exhausted, claimed, claimsRefused);
+    }
+
+    private static boolean isOwned(Entry entry) {
+        return entry.state == Lease.State.BOUND
+                || entry.state == Lease.State.CLAIMED
+                || entry.state == Lease.State.RESERVED;
+    }
+
+    /** Whether a guest may have an address at all. */
+    private boolean isUsable(int address) {
+        return settings.contains(address)
+                && address != settings.network()
+                && address != settings.broadcast()
+                && !settings.isOwn(address);
+    }
+
+    /** Whether DHCP hands out an address. */
+    private boolean isPooled(int address) {
+        return isUsable(address) && Integer.compareUnsigned(address, settings.firstGuest()) >= 0;
+    }
+
+    /** Whether an address is a client's already, or nobody's. */
+    private static boolean isFreeFor(Entry entry, long mac, long now) {
+        if (entry == null || entry.state == Lease.State.FREE) {
+            return true;
+        }
+        if (entry.state == Lease.State.QUARANTINED) {
+            return entry.expires - now <= 0;
+        }
+        if (entry.mac == mac) {
+            return true;
+        }
+        return (entry.state == Lease.State.OFFERED || entry.state == Lease.State.BOUND) && entry.expires - now <= 0;
+    }
+
+    /** Makes an entry a client's: what it was leased before is free again, what it claimed stays claimed. */
+    private void take(Entry entry, long mac) {
+        if (entry.state == Lease.State.CLAIMED) {
+            claimsOf.computeIfPresent(entry.mac, (owner, claims) -> claims > 1 ? claims - 1 : null);
+        }
+        entry.state = Lease.State.FREE;
+        Entry before = leased.put(mac, entry);
+        if (before != null
+                && before != entry
+                && (before.state == Lease.State.BOUND || before.state == Lease.State.OFFERED)) {
+            before.state = Lease.State.FREE;
+        }
+        if (entry.mac != mac) {
+            leased.remove(entry.mac, entry);
+            entry.mac = mac;
+        }
+    }
+
+    private Entry entryOf(int address) {
+        return entries.computeIfAbsent(address, Entry::new);
+    }
+
+    /** The entry of an address; if there are too many already, another is forgotten, or null if none can be. */
+    private Entry entryWithin(int address, long now) {
+        if (!entries.containsKey(address) && entries.size() >= MAX_LEASES) {
+            Entry least = leastWanted(now);
+            if (least == null) {
+                return null;
+            }
+            leased.remove(least.mac, least);
+            entries.remove(least.address);
+            if (isPooled(least.address) && Integer.compareUnsigned(least.address, neverUsed) < 0) {
+                neverUsed = least.address;
+            }
+        }
+        return entryOf(address);
+    }
+
+    private Entry anyFree(long now) {
+        if (entries.size() < MAX_LEASES) {
+            while (isPooled(neverUsed) && entries.containsKey(neverUsed) || settings.isOwn(neverUsed)) {
+                neverUsed++;
+            }
+            if (isPooled(neverUsed)) {
+                return entryOf(neverUsed++);
+            }
+        }
+        return leastWanted(now);
+    }
+
+    /** The address whose loss hurts least, or null if all have owners. */
+    private Entry leastWanted(long now) {
+        int offers = 0;
+        for (Entry entry : entries.values()) {
+            offers += entry.state == Lease.State.OFFERED && entry.expires - now > 0 ? 1 : 0;
+        }
+        boolean flood = offers > entries.size() / 2;
+        Entry least = null;
+        int leastRank = OWNED;
+        for (Entry entry : entries.values()) {
+            int rank = isPooled(entry.address) ? rank(entry, now, flood) : OWNED;
+            if (rank < leastRank || rank == leastRank && rank < OWNED && entry.expires - least.expires < 0) {
+                least = entry;
+                leastRank = rank;
+            }
+        }
+        return least;
+    }
+
+    private static int rank(Entry entry, long now, boolean flood) {
+        boolean over = entry.expires - now <= 0;
+        return switch (entry.state) {
+            case FREE -> entry.everBound ? REMEMBERED : SPENT;
+            case OFFERED -> over ? (entry.everBound ? REMEMBERED : SPENT) : flood ? OFFERED_IN_FLOOD : OFFERED;
+            case BOUND -> over ? REMEMBERED : OWNED;
+            case QUARANTINED -> over ? SPENT : RESTING;
+            case CLAIMED, RESERVED -> OWNED;
+        };
+    }
+}

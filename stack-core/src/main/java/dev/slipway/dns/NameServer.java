@@ -1,0 +1,137 @@
+package dev.slipway.dns;
+
+import dev.slipway.stack.DropCounters;
+import dev.slipway.stack.NameResolver;
+import dev.slipway.stack.StackSettings;
+import dev.slipway.wire.BigEndian;
+import dev.slipway.wire.DnsMessage;
+import dev.slipway.wire.DropReason;
+import java.lang.foreign.MemorySegment;
+
+/** Answers the queries of one stack's guest. Belongs to the thread that owns the stack. */
+public final class NameServer {
+
+    /** Without id and flags nobody knows whom to tell, or whether it was a question at all. */
+    private static final int MIN_READABLE = 4;
+
+    private static final int OPCODE = 0x7800;
+    private static final byte[] NO_ANSWER = {};
+
+    private final NameResolver resolver;
+    private final DropCounters drops;
+    private final InternalNames names;
+    private final int maxOutstanding;
+    private final DnsMessage query = new DnsMessage();
+    private int outstanding;
+
+    /**
+     * A name server.
+     *
+     * @param resolver asked for all names that are not internal ones
+     * @param drops counts malformed messages ({@link DropReason#DNS}) and queries over the limit ({@link
+     *     DropReason#DNS_LIMIT})
+     */
+    public NameServer(StackSettings settings, NameResolver resolver, DropCounters drops) {
+        this.resolver = resolver;
+        this.drops = drops;
+        this.names = new InternalNames(settings);
+        this.maxOutstanding = settings.limits().dnsQueries();
+    }
+
+    /**
+     * Answers a query. Errors and internal names are answered from within this call; all else later, when the resolver
+     * answers. A message that is no query is dropped, and its answer never comes.
+     *
+     * @param stream whether it came over TCP; if not, an answer longer than the client takes is shortened
+     * @param answer hears at most once, and owns the array it is given
+     */
+    public void query(MemorySegment message, long offset, int length, boolean stream, NameResolver.Answer answer) {
+        byte[] response = check(message, offset, length);
+        if (response == NO_ANSWER) {
+            return;
+        }
+        if (response != null) {
+            answer.answered(response);
+            return;
+        }
+        if (outstanding >= maxOutstanding) {
+            drops.count(DropReason.DNS_LIMIT);
+            answer.answered(query.respond(DnsMessage.REFUSED));
+            return;
+        }
+        outstanding++;
+        byte[] copy = query.copy();
+        resolver.resolve(copy, stream, new Pending(copy, stream, answer));
+    }
+
+    /** What can be said at once: {@link #NO_ANSWER} if nothing ever, {@code null} if the resolver is to be asked. */
+    private byte[] check(MemorySegment message, long offset, int length) {
+        if (length < MIN_READABLE) {
+            drops.count(DropReason.DNS);
+            return NO_ANSWER;
+        }
+        int id = BigEndian.u16(message, offset);
+        int flags = BigEndian.u16(message, offset + 2);
+        if ((flags & DnsMessage.FLAG_RESPONSE) != 0) {
+            drops.count(DropReason.DNS);
+            return NO_ANSWER;
+        }
+        if (length >= DnsMessage.HEADER_LENGTH && (flags & OPCODE) != 0) {
+            return DnsMessage.error(id, flags, DnsMessage.NOTIMP);
+        }
+        if (query.parse(message, offset, length) != DropReason.NONE) {
+            drops.count(DropReason.DNS);
+            return DnsMessage.error(id, flags, DnsMessage.FORMERR);
+        }
+        return names.answer(query);
+    }
+
+    /** Counts a connection that ended with half a query, or with what can be none. */
+    void countMalformed() {
+        drops.count(DropReason.DNS);
+    }
+
+    /** Queries that the resolver has not answered yet. */
+    public int outstanding() {
+        return outstanding;
+    }
+
+    /** A query that the resolver was asked. */
+    private final class Pending implements NameResolver.Answer {
+
+        private final byte[] question;
+        private final boolean stream;
+        private final NameResolver.Answer answer;
+        private boolean answered;
+
+        Pending(byte[] question, boolean stream, NameResolver.Answer answer) {
+            this.question = question;
+            this.stream = stream;
+            this.answer = answer;
+        }
+
+        @Override
+        public void answered(byte[] response) {
+            if (answered) {
+                return;
+            }
+            answered = true;
+            outstanding--;
+            answer.answered(fit(response));
+        }
+
+        /** Gives a response the query's id, and no more bytes than the client takes. */
+        private byte[] fit(byte[] response) {
+            MemorySegment asked = MemorySegment.ofArray(question);
+            DnsMessage original = new DnsMessage();
+            original.parse(asked, 0, question.length);
+            if (response.length < DnsMessage.HEADER_LENGTH) {
+                return original.respond(DnsMessage.SERVFAIL);
+            }
+            int limit = stream ? DnsMessage.MAX_LENGTH : original.maxUdpLength();
+            byte[] fitting = response.length > limit ? original.truncate(response) : response.clone();
+            BigEndian.putU16(MemorySegment.ofArray(fitting), 0, original.id());
+            return fitting;
+        }
+    }
+}

@@ -1,0 +1,175 @@
+package dev.slipway.stack;
+
+import dev.slipway.wire.BigEndian;
+import dev.slipway.wire.DropReason;
+import dev.slipway.wire.EthernetFrame;
+import dev.slipway.wire.Frame;
+import dev.slipway.wire.Icmpv4Packet;
+import dev.slipway.wire.Ipv4Packet;
+import dev.slipway.wire.MacAddress;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * IPv4 packets to the guest: what every protocol of the stack sends with. {@link #begin} gives room for the payload of
+ * an IP packet in the channel's own memory; {@link #send} puts the headers before it.
+ */
+public final class Ipv4Output {
+
+    /** Bytes before the payload of an IP packet. */
+    public static final int HEADERS = EthernetFrame.HEADER_LENGTH + Ipv4Packet.HEADER_LENGTH;
+
+    private static final int TTL = 64;
+    /** What an ICMP error quotes of the packet at fault: its IP header and 8 bytes (RFC 792). */
+    private static final int QUOTED = 8;
+    /** ICMP errors: 100 a second, in bursts of 100 at most (RFC 1812, section 4.3.2.8). */
+    private static final int ERROR_BURST = 100;
+
+    private static final long ERROR_INTERVAL = 10_000_000L;
+
+    private final FrameSink toGuest;
+    private final Neighbours neighbours;
+    private final long gatewayMac;
+    private final int mtu;
+    private final DropCounters drops;
+    private int identification;
+    private long errorTokens = ERROR_BURST * ERROR_INTERVAL;
+    private long errorTime;
+    private long now;
+
+    public Ipv4Output(StackSettings settings, FrameSink toGuest, Neighbours neighbours, DropCounters drops) {
+        this.drops = drops;
+        this.toGuest = toGuest;
+        this.neighbours = neighbours;
+        this.gatewayMac = settings.gatewayMac();
+        this.mtu = settings.mtu();
+    }
+
+    /** Says what time it is, for the rate of errors. */
+    public void at(long time) {
+        now = time;
+    }
+
+    private boolean mayReportError() {
+        errorTokens = Math.min(ERROR_BURST * ERROR_INTERVAL, errorTokens + Math.max(0, now - errorTime));
+        errorTime = now;
+        if (errorTokens < ERROR_INTERVAL) {
+            drops.count(DropReason.ICMP_RATE);
+            return false;
+        }
+        errorTokens -= ERROR_INTERVAL;
+        return true;
+    }
+
+    /** How many bytes of frames that can wait the channel takes now; see {@link FrameSink#room}. */
+    public int room() {
+        return toGuest.room();
+    }
+
+    /** The largest IP packet of the guest's link, in bytes. */
+    public int mtu() {
+        return mtu;
+    }
+
+    /**
+     * Begins a packet.
+     *
+     * @param payloadCapacity bytes that will be written from {@code frame.offset() + HEADERS} on
+     */
+    public Frame begin(int payloadCapacity) {
+        return toGuest.begin(HEADERS + payloadCapacity);
+    }
+
+    /**
+     * Sends the packet begun last, whole: for TCP, which may exceed the MTU as a large unit, and for payloads that fit.
+     *
+     * @param payloadLength bytes of the IP payload, already in place
+     */
+    public void send(Frame frame, int payloadLength, int source, int destination, int protocol) {
+        long mac = neighbours.macOf(destination);
+        send(frame, payloadLength, source, destination, protocol, mac == 0 ? MacAddress.BROADCAST : mac);
+    }
+
+    /** Sends the packet begun last to a given station. */
+    public void send(Frame frame, int payloadLength, int source, int destination, int protocol, long mac) {
+        MemorySegment bytes = frame.bytes();
+        long at = frame.offset();
+        EthernetFrame.write(bytes, at, mac, gatewayMac, EthernetFrame.TYPE_IPV4);
+        Ipv4Packet.write(
+                bytes, at + EthernetFrame.HEADER_LENGTH, Ipv4Packet.HEADER_LENGTH + payloadLength, identification++,
+                Ipv4Packet.dontFragment(), TTL, protocol, source, destination);
+        toGuest.send(frame.length(HEADERS + payloadLength));
+    }
+
+    /**
+     * Sends a payload from elsewhere, in fragments if it exceeds the MTU (RFC 791, section 3.2).
+     *
+     * @param ttl the time to live the guest is to see
+     */
+    public void sendCopy(MemorySegment payload, long offset, int length, int source, int destination, int protocol, int ttl) {
+        long mac = neighbours.macOf(destination);
+        int id = identification++;
+        int perFragment = (mtu - Ipv4Packet.HEADER_LENGTH) & ~7;
+        boolean whole = length + Ipv4Packet.HEADER_LENGTH <= mtu;
+        int sent = 0;
+        do {
+            int part = whole ? length : Math.min(perFragment, length - sent);
+            boolean more = sent + part < length;
+            Frame frame = toGuest.begin(HEADERS + part);
+            MemorySegment bytes = frame.bytes();
+            long at = frame.offset();
+            MemorySegment.copy(payload, offset + sent, bytes, at + HEADERS, part);
+            EthernetFrame.write(bytes, at, mac == 0 ? MacAddress.BROADCAST : mac, gatewayMac, EthernetFrame.TYPE_IPV4);
+            Ipv4Packet.write(
+                    bytes, at + EthernetFrame.HEADER_LENGTH, Ipv4Packet.HEADER_LENGTH + part, id,
+                    Ipv4Packet.fragmentField(sent, more), ttl, protocol, source, destination);
+            toGuest.send(frame.length(HEADERS + part));
+            sent += part;
+        } while (sent < length);
+    }
+
+    /**
+     * Sends an ICMP error about a packet of the guest's whose bytes are at hand.
+     *
+     * @param packet where the IP header of the packet at fault begins
+     * @param headerLength of that IP header
+     * @param available bytes there are from {@code packet} on
+     */
+    public void sendError(
+            int type, int code, int rest, MemorySegment bytes, long packet, int headerLength, int available, int from, int to) {
+        if (!mayReportError()) {
+            return;
+        }
+        int quoted = Math.min(headerLength + QUOTED, available);
+        Frame frame = begin(Icmpv4Packet.HEADER_LENGTH + quoted);
+        long icmp = frame.offset() + HEADERS;
+        BigEndian.putI32(frame.bytes(), icmp + 4, rest);
+        MemorySegment.copy(bytes, packet, frame.bytes(), icmp + Icmpv4Packet.HEADER_LENGTH, quoted);
+        Icmpv4Packet.write(frame.bytes(), icmp, Icmpv4Packet.HEADER_LENGTH + quoted, type, code);
+        send(frame, Icmpv4Packet.HEADER_LENGTH + quoted, from, to, Ipv4Packet.PROTOCOL_ICMP);
+    }
+
+    /**
+     * Sends ICMP destination unreachable about a packet of the guest's that is gone, its headers made anew from what a
+     * flow remembers.
+     *
+     * @param ports source and destination port, as the first 4 bytes of the transport header
+     * @param next the 4 bytes after the ports: TCP's sequence number, UDP's length and checksum
+     */
+    public void sendUnreachable(int code, int protocol, int guest, int remote, int ports, int next, int gateway) {
+        if (!mayReportError()) {
+            return;
+        }
+        int quoted = Ipv4Packet.HEADER_LENGTH + QUOTED;
+        Frame frame = begin(Icmpv4Packet.HEADER_LENGTH + quoted);
+        MemorySegment bytes = frame.bytes();
+        long icmp = frame.offset() + HEADERS;
+        BigEndian.putI32(bytes, icmp + 4, 0);
+        long packet = icmp + Icmpv4Packet.HEADER_LENGTH;
+        Ipv4Packet.write(
+                bytes, packet, quoted + Ipv4Packet.HEADER_LENGTH, 0, Ipv4Packet.dontFragment(), TTL, protocol, guest, remote);
+        BigEndian.putI32(bytes, packet + Ipv4Packet.HEADER_LENGTH, ports);
+        BigEndian.putI32(bytes, packet + Ipv4Packet.HEADER_LENGTH + 4, next);
+        Icmpv4Packet.write(bytes, icmp, Icmpv4Packet.HEADER_LENGTH + quoted, Icmpv4Packet.UNREACHABLE, code);
+        send(frame, Icmpv4Packet.HEADER_LENGTH + quoted, gateway, guest, Ipv4Packet.PROTOCOL_ICMP);
+    }
+}

@@ -1,0 +1,380 @@
+package dev.slipway.tcp;
+
+import dev.slipway.stack.DropCounters;
+import dev.slipway.stack.HostSockets;
+import dev.slipway.stack.HostStream;
+import dev.slipway.stack.Ipv4Output;
+import dev.slipway.stack.StackSettings;
+import dev.slipway.time.DeadlineQueue;
+import dev.slipway.wire.DropReason;
+import dev.slipway.wire.Frame;
+import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.Ipv4Packet;
+import dev.slipway.wire.TcpSegment;
+import java.util.ArrayDeque;
+import java.util.function.Consumer;
+import java.util.function.Function;
+
+/**
+ * All TCP connections of one guest: finds the one a segment belongs to, makes new ones, answers what belongs to none,
+ * gives each its turn, and keeps the limits.
+ */
+public final class TcpTable {
+
+    /** Challenge acknowledgements per second, over all connections (RFC 5961, section 7). */
+    private static final int CHALLENGES_PER_SECOND = 100;
+
+    private static final long SECOND = 1_000_000_000L;
+
+    private final StackSettings settings;
+    private final Ipv4Output output;
+    private final HostSockets host;
+    private final DropCounters drops;
+    private final DeadlineQueue deadlines;
+    private final InitialSequence initialSequence;
+    private final TcpCounters counters = new TcpCounters();
+
+    private TcpConnection[] slots = new TcpConnection[256];
+    private int size;
+
+    private TcpConnection oldestHalfOpen;
+    private TcpConnection newestHalfOpen;
+    private int halfOpen;
+
+    private ArrayDeque<TcpConnection> turns = new ArrayDeque<>();
+    private ArrayDeque<TcpConnection> running = new ArrayDeque<>();
+    private final ArrayDeque<TcpConnection> blocked = new ArrayDeque<>();
+    private Runnable turnWanted = () -> {};
+    private Consumer<RuntimeException> failureListener = failure -> {};
+
+    private long lastTurn;
+    private int outOfOrderBytes;
+    private long challengeSecond;
+    private int challenges;
+
+    /**
+     * @param secret 16 random bytes, kept from everyone
+     */
+    public TcpTable(
+            StackSettings settings, Ipv4Output output, HostSockets host, DropCounters drops, DeadlineQueue deadlines, byte[] secret) {
+        this.settings = settings;
+        this.output = output;
+        this.host = host;
+        this.drops = drops;
+        this.deadlines = deadlines;
+        this.initialSequence = new InitialSequence(secret);
+    }
+
+    /** Who is told, at most once per turn, that {@link #endTurn} is wanted because something happened on the host. */
+    public void whenTurnWanted(Runnable listener) {
+        turnWanted = listener;
+    }
+
+    /** Who is told of a defect that cost a connection. */
+    public void whenFailed(Consumer<RuntimeException> listener) {
+        failureListener = listener;
+    }
+
+    public TcpCounters counters() {
+        return counters;
+    }
+
+    /** Connections of all states. */
+    public int size() {
+        return size;
+    }
+
+    /** Connections whose handshake is not done. */
+    public int halfOpen() {
+        return halfOpen;
+    }
+
+    /** Payload bytes of the guest kept because they came out of order. */
+    public int outOfOrderBytes() {
+        return outOfOrderBytes;
+    }
+
+    /**
+     * A segment of the guest's whose lengths and checksum are good.
+     *
+     * @param guest its source address
+     * @param remote its destination address
+     */
+    public void input(TcpSegment segment, int guest, int remote, long now) {
+        int ports = segment.sourcePort() << 16 | segment.destinationPort();
+        TcpConnection connection = find(guest, remote, ports);
+        if (connection != null) {
+            try {
+                boolean begins = connection.segmentArrived(segment, now);
+                if (!begins) {
+                    if (connection.state() != TcpConnection.State.CLOSED) {
+                        wantsTurn(connection);
+                    }
+                    return;
+                }
+            } catch (RuntimeException failure) {
+                failed(connection, failure);
+                return;
+            }
+        }
+        begin(segment, guest, remote, now);
+    }
+
+    private void begin(TcpSegment segment, int guest, int remote, long now) {
+        int flags = segment.flags() & (TcpSegment.SYN | TcpSegment.ACK | TcpSegment.RST | TcpSegment.FIN);
+        if (flags != TcpSegment.SYN) {
+            drops.count((flags & TcpSegment.SYN) != 0 || flags == 0 ? DropReason.TCP_FLAGS : DropReason.TCP_NO_CONNECTION);
+            refuse(segment, guest, remote);
+            return;
+        }
+        if (segment.sourcePort() == 0 || segment.destinationPort() == 0) {
+            drops.count(DropReason.TCP_HEADER);
+            return;
+        }
+        if (size >= settings.limits().tcpFlows()) {
+            drops.count(DropReason.TCP_FLOW_LIMIT);
+            refuse(segment, guest, remote);
+            return;
+        }
+        if (halfOpen >= settings.limits().tcpHalfOpen()) {
+            drops.count(DropReason.TCP_HALF_OPEN_LIMIT);
+            oldestHalfOpen.abort();
+        }
+        int iss = initialSequence.next(guest, segment.sourcePort(), remote, segment.destinationPort(), now);
+        TcpConnection connection =
+                new TcpConnection(this, output, guest, segment.sourcePort(), remote, segment.destinationPort(), iss);
+        connection.connect(segment, host.connect(IpAddress.ofV4(remote), segment.destinationPort(), connection));
+        add(connection);
+    }
+
+    /**
+     * Opens a connection to the guest for one that the host has accepted.
+     *
+     * @param remote the address the guest is to see as the caller's
+     * @param factory makes the host's side, told whom to tell
+     * @return false if those ports are in use or there are too many connections
+     */
+    public boolean open(
+            int guest, int guestPort, int remote, int remotePort, Function<HostStream.Listener, HostStream> factory, long now) {
+        int ports = guestPort << 16 | remotePort;
+        if (find(guest, remote, ports) != null) {
+            return false;
+        }
+        if (size >= settings.limits().tcpFlows() || halfOpen >= settings.limits().tcpHalfOpen()) {
+            drops.count(DropReason.TCP_FLOW_LIMIT);
+            return false;
+        }
+        int iss = initialSequence.next(guest, guestPort, remote, remotePort, now);
+        TcpConnection connection = new TcpConnection(this, output, guest, guestPort, remote, remotePort, iss);
+        add(connection);
+        connection.open(factory.apply(connection), now);
+        return true;
+    }
+
+    /** Answers a segment that belongs to no connection (RFC 9293, section 3.10.7.1). */
+    void refuse(TcpSegment segment, int guest, int remote) {
+        if (segment.has(TcpSegment.RST)) {
+            return;
+        }
+        Frame frame = output.begin(TcpSegment.HEADER_LENGTH);
+        boolean answersAck = segment.has(TcpSegment.ACK);
+        int sequence = answersAck ? segment.acknowledgement() : 0;
+        int acknowledgement = answersAck ? 0 : segment.sequence() + segment.sequenceLength();
+        TcpSegment.write(
+                frame.bytes(), frame.offset() + Ipv4Output.HEADERS, remote, segment.destinationPort(), guest,
+                segment.sourcePort(), sequence, acknowledgement, answersAck ? TcpSegment.RST : TcpSegment.RST | TcpSegment.ACK,
+                0, TcpSegment.HEADER_LENGTH, TcpSegment.HEADER_LENGTH);
+        frame.checksumPartial(Ipv4Output.HEADERS, TcpSegment.CHECKSUM);
+        output.send(frame, TcpSegment.HEADER_LENGTH, remote, guest, Ipv4Packet.PROTOCOL_TCP);
+    }
+
+    /** Ends the turn of every connection to which something happened. */
+    public void endTurn(long now) {
+        // Those that ask again during their turn get the next one, so that a turn ends.
+        ArrayDeque<TcpConnection> due = turns;
+        turns = running;
+        running = due;
+        while (!due.isEmpty()) {
+            TcpConnection connection = due.poll();
+            connection.dirty = false;
+            if (connection.state() == TcpConnection.State.CLOSED) {
+                continue;
+            }
+            lastTurn = now;
+            try {
+                connection.turn(now);
+            } catch (RuntimeException failure) {
+                failed(connection, failure);
+            }
+        }
+    }
+
+    private void failed(TcpConnection connection, RuntimeException failure) {
+        counters.failure();
+        failureListener.accept(failure);
+        connection.abortBoth();
+    }
+
+    /** The channel to the guest has room again: those that waited for it go on, in the order in which they stopped. */
+    public void guestReady() {
+        TcpConnection connection = blocked.poll();
+        while (connection != null) {
+            connection.waitsForRoom = false;
+            connection.guestReady();
+            connection = blocked.poll();
+        }
+    }
+
+    /** The guest is gone: every host connection is reset. */
+    public void reset() {
+        for (TcpConnection connection : slots.clone()) {
+            if (connection != null && connection.state() != TcpConnection.State.CLOSED) {
+                connection.abort();
+            }
+        }
+        turns.clear();
+        blocked.clear();
+    }
+
+    // --- for connections ----------------------------------------------------------------------------------------
+
+    DropCounters drops() {
+        return drops;
+    }
+
+    DeadlineQueue deadlines() {
+        return deadlines;
+    }
+
+    int gateway() {
+        return settings.gateway();
+    }
+
+    void wantsTurn(TcpConnection connection) {
+        if (!connection.dirty) {
+            connection.dirty = true;
+            boolean first = turns.isEmpty();
+            turns.add(connection);
+            if (first) {
+                turnWanted.run();
+            }
+        }
+    }
+
+    void blocked(TcpConnection connection) {
+        if (!connection.waitsForRoom) {
+            connection.waitsForRoom = true;
+            blocked.add(connection);
+        }
+    }
+
+    /** How many more bytes a connection may keep out of order, given what it keeps already. */
+    int outOfOrderRoom(int own) {
+        StackSettings.Limits limits = settings.limits();
+        return Math.max(0, Math.min(limits.outOfOrderBytes() - own, limits.outOfOrderTotalBytes() - outOfOrderBytes));
+    }
+
+    void outOfOrderChanged(int difference) {
+        outOfOrderBytes += difference;
+    }
+
+    /** Answers a suspicious segment with the state of things (RFC 5961), but not more often than the link is worth. */
+    void challenge(TcpConnection connection) {
+        long second = lastTurn / SECOND;
+        if (second != challengeSecond) {
+            challengeSecond = second;
+            challenges = 0;
+        }
+        if (challenges < CHALLENGES_PER_SECOND) {
+            challenges++;
+            counters.challenge();
+            connection.sendAcknowledgement();
+        }
+    }
+
+    void noLongerHalfOpen(TcpConnection connection) {
+        if (!connection.halfOpen) {
+            return;
+        }
+        connection.halfOpen = false;
+        halfOpen--;
+        if (connection.olderHalfOpen == null) {
+            oldestHalfOpen = connection.newerHalfOpen;
+        } else {
+            connection.olderHalfOpen.newerHalfOpen = connection.newerHalfOpen;
+        }
+        if (connection.newerHalfOpen == null) {
+            newestHalfOpen = connection.olderHalfOpen;
+        } else {
+            connection.newerHalfOpen.olderHalfOpen = connection.olderHalfOpen;
+        }
+        connection.olderHalfOpen = null;
+        connection.newerHalfOpen = null;
+    }
+
+    void remove(TcpConnection connection) {
+        noLongerHalfOpen(connection);
+        deadlines.remove(connection);
+        int mask = slots.length - 1;
+        int hole = slotOf(connection.guest, connection.remote, connection.ports);
+        if (slots[hole] != connection) {
+            return;
+        }
+        size--;
+        // Backward shift: open addressing without tombstones.
+        int at = hole;
+        slots[hole] = null;
+        while (true) {
+            at = (at + 1) & mask;
+            TcpConnection moved = slots[at];
+            if (moved == null) {
+                return;
+            }
+            int home = initialSequence.tableHash(moved.guest, moved.remote, moved.ports) & mask;
+            if (((at - home) & mask) >= ((at - hole) & mask)) {
+                slots[hole] = moved;
+                slots[at] = null;
+                hole = at;
+            }
+        }
+    }
+
+    // --- the table ----------------------------------------------------------------------------------------------
+
+    private void add(TcpConnection connection) {
+        connection.halfOpen = true;
+        connection.olderHalfOpen = newestHalfOpen;
+        if (newestHalfOpen == null) {
+            oldestHalfOpen = connection;
+        } else {
+            newestHalfOpen.newerHalfOpen = connection;
+        }
+        newestHalfOpen = connection;
+        halfOpen++;
+        if (++size > slots.length / 2) {
+            TcpConnection[] old = slots;
+            slots = new TcpConnection[old.length * 2];
+            for (TcpConnection other : old) {
+                if (other != null) {
+                    slots[slotOf(other.guest, other.remote, other.ports)] = other;
+                }
+            }
+        }
+        slots[slotOf(connection.guest, connection.remote, connection.ports)] = connection;
+    }
+
+    private TcpConnection find(int guest, int remote, int ports) {
+        return slots[slotOf(guest, remote, ports)];
+    }
+
+    private int slotOf(int guest, int remote, int ports) {
+        int mask = slots.length - 1;
+        int slot = initialSequence.tableHash(guest, remote, ports) & mask;
+        TcpConnection at = slots[slot];
+        while (at != null && (at.ports != ports || at.remote != remote || at.guest != guest)) {
+            slot = (slot + 1) & mask;
+            at = slots[slot];
+        }
+        return slot;
+    }
+}

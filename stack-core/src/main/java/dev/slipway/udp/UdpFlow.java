@@ -1,0 +1,47 @@
+package dev.slipway.udp;
+
+import dev.slipway.stack.HostDatagrams;
+import dev.slipway.wire.IpAddress;
+import java.lang.foreign.MemorySegment;
+
+/** One port of a guest and the host socket that stands for it. Linked in the order of last use. */
+final class UdpFlow implements HostDatagrams.Listener {
+
+    final int guest;
+    final int guestPort;
+    UdpFlow olderUse;
+    UdpFlow newerUse;
+    long lastUsed;
+    /** Whether datagrams went both ways, so that it is kept for longer (RFC 4787, REQ-5). */
+    boolean answered;
+
+    /** Whether it was used in the turn that goes on. */
+    boolean touched;
+
+    private final UdpTable table;
+    private HostDatagrams socket;
+
+    UdpFlow(UdpTable table, int guest, int guestPort) {
+        this.table = table;
+        this.guest = guest;
+        this.guestPort = guestPort;
+    }
+
+    void bind(HostDatagrams hostSocket) {
+        socket = hostSocket;
+    }
+
+    HostDatagrams socket() {
+        return socket;
+    }
+
+    @Override
+    public void received(IpAddress source, int port, MemorySegment payload, long offset, int length) {
+        table.received(this, source, port, payload, offset, length);
+    }
+
+    @Override
+    public void refused(IpAddress destination, int port) {
+        table.refused(this, destination, port);
+    }
+}

@@ -1,0 +1,262 @@
+package dev.slipway.udp;
+
+import dev.slipway.stack.DropCounters;
+import dev.slipway.stack.HostDatagrams;
+import dev.slipway.stack.HostSockets;
+import dev.slipway.stack.Ipv4Output;
+import dev.slipway.stack.StackSettings;
+import dev.slipway.time.DeadlineQueue;
+import dev.slipway.time.Timed;
+import dev.slipway.wire.DropReason;
+import dev.slipway.wire.Icmpv4Packet;
+import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.Ipv4Packet;
+import dev.slipway.wire.UdpDatagram;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * All UDP flows of one guest: one host socket for each port the guest sends from, whomever it sends to.
+ *
+ * <p>Flows that nobody answered are let go after {@link #ONE_WAY_TIMEOUT}, others after {@link #TIMEOUT} without a
+ * datagram in either direction. At the limit the flow that was idle longest makes room.
+ */
+public final class UdpTable extends Timed {
+
+    /** A question without an answer: 30 seconds, in nanoseconds. */
+    public static final long ONE_WAY_TIMEOUT = 30_000_000_000L;
+    /** 3 minutes, in nanoseconds. */
+    public static final long TIMEOUT = 180_000_000_000L;
+
+    /** Answered flows stay at the head of the list for a while; so often they are looked at. */
+    private static final long LOOK_INTERVAL = 10_000_000_000L;
+
+    private static final int TTL = 64;
+
+    private final StackSettings settings;
+    private final Ipv4Output output;
+    private final HostSockets host;
+    private final DropCounters drops;
+    private final DeadlineQueue deadlines;
+    private final Runnable turnWanted;
+
+    private final Map<Long, UdpFlow> flows = new HashMap<>();
+    private final List<UdpFlow> touched = new ArrayList<>();
+    private final MemorySegment datagram = Arena.ofAuto().allocate(UdpDatagram.HEADER_LENGTH + UdpDatagram.MAX_PAYLOAD);
+    private UdpFlow oldest;
+    private UdpFlow newest;
+    private UdpFlow last;
+    private long nextLook;
+
+    /**
+     * @param turnWanted told when something was sent to the guest outside of a turn
+     */
+    public UdpTable(
+            StackSettings settings, Ipv4Output output, HostSockets host, DropCounters drops, DeadlineQueue deadlines,
+            Runnable turnWanted) {
+        this.settings = settings;
+        this.output = output;
+        this.host = host;
+        this.drops = drops;
+        this.deadlines = deadlines;
+        this.turnWanted = turnWanted;
+    }
+
+    /** Guest ports that have a host socket. */
+    public int size() {
+        return flows.size();
+    }
+
+    /**
+     * A datagram of the guest's for the outside.
+     *
+     * @param bytes memory that holds the payload
+     */
+    public void input(UdpDatagram udp, MemorySegment bytes, int guest, int destination, long now) {
+        UdpFlow flow = flow(guest, udp.sourcePort(), now);
+        if (flow == null) {
+            return;
+        }
+        HostDatagrams.Verdict verdict = flow.socket()
+                .send(IpAddress.ofV4(destination), udp.destinationPort(), bytes, udp.payloadOffset(), udp.payloadLength());
+        touch(flow);
+        if (verdict != HostDatagrams.Verdict.SENT) {
+            refused(verdict, udp, guest, destination);
+        }
+    }
+
+    private void refused(HostDatagrams.Verdict verdict, UdpDatagram udp, int guest, int destination) {
+        drops.count(DropReason.UDP_HOST);
+        int code = switch (verdict) {
+            case HOST_UNREACHABLE -> Icmpv4Packet.CODE_HOST_UNREACHABLE;
+            case NETWORK_UNREACHABLE -> Icmpv4Packet.CODE_NET_UNREACHABLE;
+            case PROHIBITED -> Icmpv4Packet.CODE_PROHIBITED;
+            case SENT, LOST, TOO_BIG -> -1;
+        };
+        if (code >= 0) {
+            unreachable(code, udp.sourcePort(), udp.destinationPort(), udp.payloadLength(), guest, destination);
+        }
+    }
+
+    private void unreachable(int code, int guestPort, int port, int length, int guest, int destination) {
+        output.sendUnreachable(
+                code, Ipv4Packet.PROTOCOL_UDP, guest, destination, guestPort << 16 | port,
+                UdpDatagram.HEADER_LENGTH + length << 16, settings.gateway());
+    }
+
+    private UdpFlow flow(int guest, int guestPort, long now) {
+        if (last != null && last.guest == guest && last.guestPort == guestPort) {
+            return last;
+        }
+        long key = (guest & 0xFFFF_FFFFL) << 16 | guestPort;
+        UdpFlow flow = flows.get(key);
+        if (flow == null) {
+            flow = open(key, guest, guestPort, now);
+            if (flow == null) {
+                return null;
+            }
+        }
+        last = flow;
+        return flow;
+    }
+
+    private UdpFlow open(long key, int guest, int guestPort, long now) {
+        if (flows.size() >= settings.limits().udpFlows()) {
+            drops.count(DropReason.UDP_FLOW_LIMIT);
+            close(oldest);
+        }
+        UdpFlow flow = new UdpFlow(this, guest, guestPort);
+        HostDatagrams socket = host.openDatagrams(guestPort, flow);
+        if (socket == null) {
+            drops.count(DropReason.UDP_FLOW_LIMIT);
+            return null;
+        }
+        flow.bind(socket);
+        flows.put(key, flow);
+        link(flow, now);
+        deadlines.watch(this);
+        return flow;
+    }
+
+    void received(UdpFlow flow, IpAddress source, int port, MemorySegment payload, long offset, int length) {
+        flow.answered = true;
+        touch(flow);
+        turnWanted.run();
+        if (!source.isV4() || output.room() <= length) {
+            drops.count(DropReason.GUEST_QUEUE_FULL);
+            return;
+        }
+        int total = UdpDatagram.HEADER_LENGTH + length;
+        if (total + Ipv4Packet.HEADER_LENGTH <= output.mtu()) {
+            var frame = output.begin(total);
+            long udp = frame.offset() + Ipv4Output.HEADERS;
+            MemorySegment.copy(payload, offset, frame.bytes(), udp + UdpDatagram.HEADER_LENGTH, length);
+            UdpDatagram.write(frame.bytes(), udp, source.v4(), port, flow.guest, flow.guestPort, length);
+            output.send(frame, total, source.v4(), flow.guest, Ipv4Packet.PROTOCOL_UDP);
+            return;
+        }
+        MemorySegment.copy(payload, offset, datagram, UdpDatagram.HEADER_LENGTH, length);
+        UdpDatagram.write(datagram, 0, source.v4(), port, flow.guest, flow.guestPort, length);
+        output.sendCopy(datagram, 0, total, source.v4(), flow.guest, Ipv4Packet.PROTOCOL_UDP, TTL);
+    }
+
+    void refused(UdpFlow flow, IpAddress destination, int port) {
+        if (destination.isV4()) {
+            turnWanted.run();
+            unreachable(Icmpv4Packet.CODE_PORT_UNREACHABLE, flow.guestPort, port, 0, flow.guest, destination.v4());
+        }
+    }
+
+    /** Notes that a flow was used in this turn; endTurn knows the time. */
+    private void touch(UdpFlow flow) {
+        if (!flow.touched) {
+            flow.touched = true;
+            touched.add(flow);
+        }
+    }
+
+    /** Ends the turn: what the guest sent goes out. */
+    public void endTurn(long now) {
+        for (int i = 0; i < touched.size(); i++) {
+            UdpFlow flow = touched.get(i);
+            flow.touched = false;
+            if (flow.socket() != null) {
+                use(flow, now);
+                flow.socket().flush();
+            }
+        }
+        touched.clear();
+    }
+
+    /** The guest is gone. */
+    public void reset() {
+        while (oldest != null) {
+            close(oldest);
+        }
+    }
+
+    @Override
+    protected long deadline() {
+        return oldest == null ? NEVER : Math.max(oldest.lastUsed + ONE_WAY_TIMEOUT, nextLook);
+    }
+
+    @Override
+    protected void expired(long now) {
+        UdpFlow flow = oldest;
+        while (flow != null && flow.lastUsed + ONE_WAY_TIMEOUT <= now) {
+            UdpFlow newer = flow.newerUse;
+            if (!flow.answered || flow.lastUsed + TIMEOUT <= now) {
+                close(flow);
+            }
+            flow = newer;
+        }
+        nextLook = now + LOOK_INTERVAL;
+    }
+
+    private void use(UdpFlow flow, long now) {
+        flow.lastUsed = now;
+        if (flow != newest) {
+            unlink(flow);
+            link(flow, now);
+        }
+    }
+
+    private void link(UdpFlow flow, long now) {
+        flow.lastUsed = now;
+        flow.olderUse = newest;
+        flow.newerUse = null;
+        if (newest == null) {
+            oldest = flow;
+        } else {
+            newest.newerUse = flow;
+        }
+        newest = flow;
+    }
+
+    private void unlink(UdpFlow flow) {
+        if (flow.olderUse == null) {
+            oldest = flow.newerUse;
+        } else {
+            flow.olderUse.newerUse = flow.newerUse;
+        }
+        if (flow.newerUse == null) {
+            newest = flow.olderUse;
+        } else {
+            flow.newerUse.olderUse = flow.olderUse;
+        }
+    }
+
+    private void close(UdpFlow flow) {
+        unlink(flow);
+        flows.remove((flow.guest & 0xFFFF_FFFFL) << 16 | flow.guestPort);
+        if (last == flow) {
+            last = null;
+        }
+        flow.socket().close();
+        flow.bind(null);
+    }
+}

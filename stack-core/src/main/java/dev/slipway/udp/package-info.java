@@ -1,0 +1,13 @@
+/**
+ * UDP of the guest to UDP sockets of the host.
+ *
+ * <p>Theory of operation: {@link dev.slipway.udp.UdpTable} keeps one host socket per port of the guest, so that every
+ * destination sees the same source port and anyone who knows it may answer (endpoint-independent mapping and filtering,
+ * RFC 4787). Datagrams are never split, joined, doubled or kept: what the host or the guest has no room for is lost and
+ * counted. An empty datagram is a datagram.
+ *
+ * <p>Limits: {@link dev.slipway.stack.StackSettings.Limits#udpFlows} sockets, the flow idle longest goes first.
+ *
+ * <p>Read first: RFC 768, 4787.
+ */
+package dev.slipway.udp;
