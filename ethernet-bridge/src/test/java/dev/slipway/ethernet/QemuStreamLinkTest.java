@@ -453,9 +453,7 @@ class QemuStreamLinkTest {
             Frame built = link.begin(frame.length);
             MemorySegment.copy(frame, 0, built.bytes(), ValueLayout.JAVA_BYTE, built.offset(), frame.length);
             link.send(built);
-            if (frame.length < 1500) {
-                link.flush();
-            }
+            link.flush();
             return null;
         });
     }

@@ -13,6 +13,7 @@ import io.netty.channel.epoll.EpollIoHandle;
 import io.netty.channel.epoll.EpollIoOps;
 import io.netty.channel.unix.FileDescriptor;
 import io.netty.util.concurrent.ThreadAwareExecutor;
+import java.io.IOException;
 import java.io.UncheckedIOException;
 
 /**
@@ -82,7 +83,7 @@ final class EpollRegistration implements EpollIoHandle, IoRegistration {
             inner = handler.register(this);
             absent = false;
         } catch (Exception e) {
-            throw new UncheckedIOException(new java.io.IOException("cannot register with epoll again", e));
+            throw new UncheckedIOException(new IOException("cannot register with epoll again", e));
         } finally {
             replacing = false;
         }
@@ -119,8 +120,12 @@ final class EpollRegistration implements EpollIoHandle, IoRegistration {
     }
 
     @Override
-    public void close() throws Exception {
-        handle.close();
+    public void close() {
+        try {
+            handle.close();
+        } catch (Exception e) {
+            throw new IllegalStateException("cannot close a channel", e);
+        }
     }
 
     private record Factory(IoHandlerFactory factory) implements IoHandlerFactory {

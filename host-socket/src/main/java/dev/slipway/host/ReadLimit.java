@@ -11,8 +11,8 @@ import io.netty.util.UncheckedBooleanSupplier;
  * the host's bursts.
  *
  * <p>Netty's epoll channel reads without being asked when the host has ended its stream or the connection is broken,
- * and then until the end. That would put all that the kernel holds, megabytes, into memory. So {@link #allocate} throws
- * {@link QueueFull} when there is no room, which ends the reading; what is left stays in the kernel.
+ * and then until the end. That would put all that the kernel holds, megabytes, into memory. So allocating a
+ * buffer throws {@link QueueFull} when there is no room, which ends the reading; what is left stays in the kernel.
  */
 final class ReadLimit implements RecvByteBufAllocator {
 
@@ -36,10 +36,12 @@ final class ReadLimit implements RecvByteBufAllocator {
     }
 
     @Override
+    @SuppressWarnings("deprecation") // Netty deprecates the type of what its own channels ask for
     public Handle newHandle() {
         return new Reading(stream);
     }
 
+    @SuppressWarnings("deprecation")
     private static final class Reading implements ExtendedHandle {
         private final NettyHostStream stream;
         private int size = MIN;

@@ -253,6 +253,11 @@ public final class DhcpServer {
         }
     }
 
+    /** Whether the request answered last was a DISCOVER: a client that starts from scratch. */
+    public boolean wasDiscover() {
+        return request.type() == DhcpMessage.DISCOVER;
+    }
+
     /** The bytes of the reply to the last request, or 0 if there is none. */
     public int replyLength() {
         return replyLength;

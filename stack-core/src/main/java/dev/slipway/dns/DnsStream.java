@@ -63,6 +63,7 @@ public final class DnsStream implements HostStream {
     private int outstanding;
     private boolean processing;
     private boolean closed;
+    private boolean abandoned;
     private boolean readablePosted;
     private boolean writablePosted;
 
@@ -106,6 +107,7 @@ public final class DnsStream implements HostStream {
     @Override
     public void flush() {
         process();
+        postWritable();
     }
 
     @Override
@@ -130,6 +132,9 @@ public final class DnsStream implements HostStream {
 
     @Override
     public int peek(long position, MemorySegment target, long offset, int length) {
+        if (closed) {
+            return 0;
+        }
         long from = position - discarded;
         if (from < 0 || from > outputLength) {
             throw new IllegalArgumentException("position " + position + " of an output that has bytes " + discarded
@@ -155,6 +160,7 @@ public final class DnsStream implements HostStream {
         }
         System.arraycopy(output, count, output, 0, outputLength - count);
         outputLength -= count;
+        output = outputLength == 0 ? shrunk(output) : output;
         discarded = position;
         active = true;
         process();
@@ -162,11 +168,13 @@ public final class DnsStream implements HostStream {
 
     @Override
     public void reset() {
+        abandoned = true;
         release();
     }
 
     @Override
     public void close() {
+        abandoned = true;
         release();
     }
 
@@ -181,13 +189,18 @@ public final class DnsStream implements HostStream {
             quietSince = now;
             return;
         }
-        long quiet = now - quietSince;
-        boolean stalled = outputLength > 0 || inputLength > 0 || outputEnded;
-        if (closed || quiet < TimeUnit.SECONDS.toNanos(stalled ? STALLED_SECONDS : IDLE_SECONDS)) {
+        if (closed || inputEnded && outputEnded) {
+            return; // what is left to be delivered is the business of TCP and its timers
+        }
+        boolean stalled = outputLength > 0 || inputLength > 0;
+        if (now - quietSince < TimeUnit.SECONDS.toNanos(stalled ? STALLED_SECONDS : IDLE_SECONDS)) {
             return;
         }
         if (stalled) {
+            server.countBrokenStream();
             fail();
+        } else if (outputEnded) {
+            fail(); // the guest was told that this side has ended, and keeps its own open
         } else {
             outputEnded = true;
             active = true;
@@ -206,26 +219,119 @@ public final class DnsStream implements HostStream {
             return; // an internal name is answered from within query()
         }
         processing = true;
-        int at = 0;
-        while (!closed && outstanding < MAX_OUTSTANDING && outputLength < MAX_UNREAD && at + PREFIX <= inputLength) {
-            MemorySegment bytes = MemorySegment.ofArray(input);
+        MemorySegment bytes = MemorySegment.ofArray(input);
+        int at = outputEnded ? inputLength : 0; // after an idle connection was ended, what still comes is too late
+        while (outstanding < MAX_OUTSTANDING && outputLength < MAX_UNREAD && isWhole(at)) {
             int length = BigEndian.u16(bytes, at);
-            if (length < DnsMessage.HEADER_LENGTH) {
-                fail();
-                break;
-            }
-            if (at + PREFIX + length > inputLength) {
-                break;
-            }
             outstanding++;
-            int before = server.outstanding();
-            server.query(bytes, at + PREFIX, length, true, new Reply());
+            if (length < DnsMessage.HEADER_LENGTH) {
+                server.countBrokenStream();
+                fail();
+                return;
+            }
+            if (!server.query(bytes, at + PREFIX, length, true, this::answered)) {
+                fail(); // a guest that sends answers; the server has counted it
+                return;
+            }
             at += PREFIX + length;
         }
         processing = false;
-        if (!closed) {
-            consume(at);
-            endIfDone();
+        consume(at);
+        if (inputEnded && !outputEnded && outstanding == 0 && !isWhole(0)) {
+            if (inputLength > 0) {
+                server.countBrokenStream();
+                consume(inputLength);
+            }
+            outputEnded = true;
+            postReadable();
         }
+    }
+
+    /** Whether a whole message stands there, or a length that none can have. */
+    private boolean isWhole(int at) {
+        if (at + PREFIX > inputLength) {
+            return false;
+        }
+        int length = (input[at] & 0xFF) << 8 | input[at + 1] & 0xFF;
+        return length < DnsMessage.HEADER_LENGTH || at + PREFIX + length <= inputLength;
+    }
+
+    private void consume(int count) {
+        if (count > 0) {
+            System.arraycopy(input, count, input, 0, inputLength - count);
+            inputLength -= count;
+            input = inputLength == 0 ? shrunk(input) : input;
+            postWritable();
+        }
+    }
+
+    private void answered(byte[] response) {
+        outstanding--;
+        if (closed) {
+            return;
+        }
+        int length = PREFIX + response.length;
+        if (outputLength + length > output.length) {
+            output = Arrays.copyOf(output, grown(output.length, outputLength + length));
+        }
+        BigEndian.putU16(MemorySegment.ofArray(output), outputLength, response.length);
+        System.arraycopy(response, 0, output, outputLength + PREFIX, response.length);
+        outputLength += length;
+        active = true;
+        postReadable();
+        process();
+    }
+
+    private static int grown(int capacity, int needed) {
+        return Math.max(needed, capacity * 2);
+    }
+
+    private static byte[] shrunk(byte[] empty) {
+        return empty.length > 8 * FIRST_BUFFER ? new byte[FIRST_BUFFER] : empty;
+    }
+
+    /** Gives the connection up from this side. */
+    private void fail() {
+        if (!closed) {
+            release();
+            post(listener::reset);
+        }
+    }
+
+    private void release() {
+        closed = true;
+        input = new byte[0];
+        output = new byte[0];
+        inputLength = 0;
+        outputLength = 0;
+    }
+
+    private void postReadable() {
+        if (!readablePosted) {
+            readablePosted = true;
+            post(() -> {
+                readablePosted = false;
+                listener.readable();
+            });
+        }
+    }
+
+    private void postWritable() {
+        if (!writablePosted) {
+            writablePosted = true;
+            post(() -> {
+                writablePosted = false;
+                listener.writable();
+            });
+        }
+    }
+
+    /** Delivers an event later, unless the owner has let go by then. */
+    private void post(Runnable event) {
+        later.accept(() -> {
+            if (!abandoned) {
+                event.run();
+            }
+        });
     }
 }

@@ -44,24 +44,26 @@ public final class NameServer {
      *
      * @param stream whether it came over TCP; if not, an answer longer than the client takes is shortened
      * @param answer hears at most once, and owns the array it is given
+     * @return whether there is an answer, now or later
      */
-    public void query(MemorySegment message, long offset, int length, boolean stream, NameResolver.Answer answer) {
+    public boolean query(MemorySegment message, long offset, int length, boolean stream, NameResolver.Answer answer) {
         byte[] response = check(message, offset, length);
         if (response == NO_ANSWER) {
-            return;
+            return false;
         }
         if (response != null) {
             answer.answered(response);
-            return;
+            return true;
         }
         if (outstanding >= maxOutstanding) {
             drops.count(DropReason.DNS_LIMIT);
             answer.answered(query.respond(DnsMessage.REFUSED));
-            return;
+            return true;
         }
         outstanding++;
         byte[] copy = query.copy();
         resolver.resolve(copy, stream, new Pending(copy, stream, answer));
+        return true;
     }
 
     /** What can be said at once: {@link #NO_ANSWER} if nothing ever, {@code null} if the resolver is to be asked. */
@@ -86,8 +88,8 @@ public final class NameServer {
         return names.answer(query);
     }
 
-    /** Counts a connection that ended with half a query, or with what can be none. */
-    void countMalformed() {
+    /** Counts a connection that was given up: half a query, what can be none, or answers that nobody took. */
+    void countBrokenStream() {
         drops.count(DropReason.DNS);
     }
 

@@ -34,7 +34,6 @@ import java.util.function.Consumer;
 public final class Stack {
 
     private static final int DHCP_SERVER_PORT = 67;
-    private static final int DHCP_CLIENT_PORT = 68;
     private static final int DNS_PORT = 53;
     private static final int TTL = 64;
     private static final long PROTOCOL_ERROR_INTERVAL = 1_000_000_000L;
@@ -420,7 +419,7 @@ public final class Stack {
             dhcp.copyReply(frame.bytes(), header + UdpDatagram.HEADER_LENGTH);
             int destination = dhcp.replyDestination();
             UdpDatagram.write(
-                    frame.bytes(), header, settings.gateway(), DHCP_SERVER_PORT, destination, DHCP_CLIENT_PORT, length);
+                    frame.bytes(), header, settings.gateway(), DHCP_SERVER_PORT, destination, dhcp.replyPort(), length);
             output.send(frame, total, settings.gateway(), destination, Ipv4Packet.PROTOCOL_UDP, dhcp.replyMac());
         }
         return DropReason.NONE;

@@ -37,6 +37,9 @@ final class ToGuest {
     static final int MAX_TIMEOUTS = 15;
 
     private static final int DUPLICATE_THRESHOLD = 3;
+    /** Probes, each waiting twice as long as the one before, and then the time-out. */
+    private static final int MAX_PROBES = 3;
+
     private static final long PROBE_MIN = 10_000_000L;
     private static final long PROBE_DELAYED_ACK = 50_000_000L;
     private static final long NO_END = Long.MAX_VALUE;
@@ -71,7 +74,7 @@ final class ToGuest {
     private long repairMark;
     private boolean repairFirst;
     private int timeouts;
-    private boolean probed;
+    private int probes;
 
     private long timedPosition = -1;
     private long timedAt;
@@ -191,7 +194,7 @@ final class ToGuest {
         }
         roundTrip.progressed();
         timeouts = 0;
-        probed = false;
+        probes = 0;
         duplicates = 0;
         if (recovering && acknowledged >= recoveryPoint) {
             recovering = false;
@@ -228,7 +231,7 @@ final class ToGuest {
             return;
         }
         boolean farBehind = news && selective.highest() - acknowledged > (long) DUPLICATE_THRESHOLD * mss;
-        if ((duplicates >= DUPLICATE_THRESHOLD || farBehind || probed && news) && acknowledged >= recoveryPoint) {
+        if ((duplicates >= DUPLICATE_THRESHOLD || farBehind || probes > 0 && news) && acknowledged >= recoveryPoint) {
             recover();
         }
     }
@@ -436,12 +439,12 @@ final class ToGuest {
     }
 
     private boolean mayProbe() {
-        return !persisting && timeouts == 0 && !probed && roundTrip.smoothed() >= 0;
+        return !persisting && probes < MAX_PROBES && roundTrip.smoothed() >= 0;
     }
 
     private long probeTimeout() {
         long delay = highest - acknowledged <= mss && !knowsHoles() ? PROBE_DELAYED_ACK : 0;
-        return Math.min(Math.max(2 * roundTrip.smoothed(), PROBE_MIN) + delay, roundTrip.timeout());
+        return Math.min((Math.max(2 * roundTrip.smoothed(), PROBE_MIN) << probes) + delay, roundTrip.timeout());
     }
 
     /**
@@ -461,11 +464,10 @@ final class ToGuest {
             return probeWindow(now);
         }
         if (mayProbe()) {
-            probed = true;
             probe();
+            probes++;
             timedPosition = -1;
-            deadline = now + roundTrip.timeout();
-            connection.watch();
+            arm(now);
             return true;
         }
         if (++timeouts > MAX_TIMEOUTS) {

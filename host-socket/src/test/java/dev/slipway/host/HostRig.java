@@ -1,0 +1,97 @@
+package dev.slipway.host;
+
+import dev.slipway.ethernet.Transport;
+import dev.slipway.stack.HostStream;
+import dev.slipway.stack.StackSettings;
+import dev.slipway.wire.IpAddress;
+import io.netty.channel.EventLoop;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.util.Queue;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** The host side of a VM on the transport under test, without a stack: tests are the stack. */
+final class HostRig implements AutoCloseable {
+
+    static final IpAddress HOST = IpAddress.ofV4(StackSettings.defaults().host());
+
+    final HostCounters counters = new HostCounters();
+    final QueueBudget budget;
+    final Queue<Throwable> failures = new ConcurrentLinkedQueue<>();
+    final AtomicInteger touched = new AtomicInteger();
+    final Transport transport = Transport.best();
+    final NettyHostSockets sockets;
+    private final MultiThreadIoEventLoopGroup group = EventLoops.single(transport, "vm-under-test");
+    final EventLoop loop = group.next();
+
+    HostRig() {
+        this(64 << 20, HostPolicy.defaults());
+    }
+
+    HostRig(long budgetBytes, HostPolicy policy) {
+        budget = new QueueBudget(budgetBytes);
+        Destinations destinations =
+                new Destinations(StackSettings.defaults(), policy, HostInterfaces.ofThisHost());
+        sockets = new NettyHostSockets(
+                loop, transport, destinations, budget, counters, touched::incrementAndGet, failures::add);
+    }
+
+    static ServerSocket listen() throws IOException {
+        ServerSocket server = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
+        server.setSoTimeout(10_000);
+        return server;
+    }
+
+    static Socket accept(ServerSocket server) throws IOException {
+        Socket peer = server.accept();
+        peer.setSoTimeout(20_000);
+        return peer;
+    }
+
+    /** Runs something on the VM's event loop and waits for its result. */
+    <T> T call(Callable<T> task) throws Exception {
+        return loop.submit(task).get(20, TimeUnit.SECONDS);
+    }
+
+    void run(Runnable task) throws Exception {
+        loop.submit(task).get(20, TimeUnit.SECONDS);
+    }
+
+    FakeGuest connect(int port) throws Exception {
+        return connect(HOST, port);
+    }
+
+    FakeGuest connect(IpAddress address, int port) throws Exception {
+        FakeGuest guest = new FakeGuest(this);
+        run(() -> {
+            guest.inSeam = true;
+            HostStream stream = sockets.connect(address, port, guest);
+            guest.inSeam = false;
+            guest.stream = stream;
+        });
+        return guest;
+    }
+
+    @Override
+    public void close() throws Exception {
+        run(sockets::close);
+        try {
+            run(() -> {
+                if (budget.held() != 0) {
+                    throw new AssertionError("queues still hold " + budget.held() + " bytes");
+                }
+            });
+        } finally {
+            group.shutdownGracefully(0, 5, TimeUnit.SECONDS).await(10, TimeUnit.SECONDS);
+        }
+        if (!failures.isEmpty()) {
+            throw new AssertionError("listener or channel failed", failures.peek());
+        }
+    }
+}
