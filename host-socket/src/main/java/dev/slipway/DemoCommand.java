@@ -19,7 +19,7 @@ import picocli.CommandLine.ParseResult;
  */
 final class DemoCommand implements Command {
 
-    private static final double DEFAULT_SECONDS = 2;
+    private static final double DEFAULT_SECONDS = 3;
     private static final double QUICK_SECONDS = 0.2;
     private static final double MAX_SECONDS = 60;
     private static final String HOST_NAME = "host.docker.internal";
@@ -28,6 +28,7 @@ final class DemoCommand implements Command {
     public CommandSpec spec() {
         CommandSpec spec = CommandSpec.create().name("slipway demo");
         spec.usageMessage()
+                .customSynopsis("slipway demo [--seconds=N | --quick]")
                 .description(
                         "Shows the whole of it on this machine, without a VM, root or another program: starts a network on a"
                                 + " private socket, attaches the built-in guest to it, and does what a VM does: DHCP, ARP,"
@@ -37,7 +38,7 @@ final class DemoCommand implements Command {
         spec.addOption(OptionSpec.builder("--seconds")
                 .paramLabel("N")
                 .type(String.class)
-                .description("How long the download and the upload take each, 0.1 to 60. Default: 2")
+                .description("How long the download and the upload take each, 0.1 to 60. Default: 3")
                 .build());
         spec.addOption(OptionSpec.builder("--quick")
                 .type(boolean.class)
@@ -88,20 +89,20 @@ final class DemoCommand implements Command {
         Pattern pattern = new Pattern(System.nanoTime());
         out.println("Slipway " + Main.version() + ": a network on a private socket, and a guest that uses it");
         try (DemoServer server = new DemoServer(pattern);
-                RunningNetworks networks = RunningNetworks.start(settings);
+                RunningNetwork network = RunningNetwork.start(settings);
                 Probe probe = Probe.attach(socket, 65_520)) {
             URI url = URI.create("http://" + HOST_NAME + ":" + server.port() + "/");
             if (report.must("DHCP lease", probe::acquireLease)) {
                 report.must("ARP of the gateway", probe::resolveGateway);
                 report.must("ping the gateway", probe::pingGateway);
-                report.must("DNS gateway.internal", () -> probe.lookUp("gateway.docker.internal"));
+                report.must("DNS gateway name", () -> probe.lookUp("gateway.docker.internal"));
                 if (report.must("DNS " + HOST_NAME, () -> probe.lookUp(HOST_NAME))) {
                     report.must("web page of this host", () -> probe.fetchText(url.resolve("hello"), DemoServer.HELLO));
                     report.must("download", () -> download(probe, server, url, pattern, seconds));
                     report.must("upload", () -> upload(probe, url, pattern, seconds));
                 }
                 report.must("frames well formed", probe::checkFrames);
-                report.must("nothing dropped", () -> checkDrops(networks));
+                report.must("nothing dropped", () -> checkDrops(network));
             }
         }
         report.summary();
@@ -138,8 +139,8 @@ final class DemoCommand implements Command {
         return seen + ", every byte compared";
     }
 
-    private static String checkDrops(RunningNetworks networks) throws IOException {
-        var drops = networks.status().getFirst().drops();
+    private static String checkDrops(RunningNetwork network) throws IOException {
+        var drops = network.status().getFirst().drops();
         if (!drops.isEmpty()) {
             throw new IOException("dropped: " + drops);
         }

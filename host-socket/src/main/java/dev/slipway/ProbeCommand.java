@@ -24,6 +24,7 @@ final class ProbeCommand implements Command {
     public CommandSpec spec() {
         CommandSpec spec = CommandSpec.create().name("slipway probe");
         spec.usageMessage()
+                .customSynopsis("slipway probe SOCKET [URL] [OPTIONS]")
                 .description(
                         "Acts as a VM on a frame socket in QEMU's stream framing, Slipway's or another backend's: gets an"
                                 + " address by DHCP, finds the gateway, pings it, resolves names and, given a URL, fetches it."

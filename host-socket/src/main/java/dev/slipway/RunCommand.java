@@ -27,6 +27,7 @@ final class RunCommand implements Command {
     public CommandSpec spec() {
         CommandSpec spec = CommandSpec.create().name("slipway run");
         spec.usageMessage()
+                .customSynopsis("slipway run --vm=SCHEME:PATH [OPTIONS]")
                 .description(
                         "Serves the network of one or more VMs until it is stopped. It prints one line that begins with"
                                 + " 'ready:' to stdout when VMs can attach; the log goes to stderr.%n")
@@ -39,7 +40,7 @@ final class RunCommand implements Command {
                         "",
                         "Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong flags or settings.",
                         "Example: slipway run --vm qemu:/tmp/vm.sock",
-                        "         qemu-system-x86_64 … -device virtio-net,netdev=n0 \\",
+                        "         qemu-system-x86_64 ... -device virtio-net,netdev=n0 \\",
                         "             -netdev stream,id=n0,server=off,addr.type=unix,addr.path=/tmp/vm.sock");
         spec.addOption(OptionSpec.builder(CONFIG)
                 .paramLabel("FILE")
@@ -74,7 +75,8 @@ final class RunCommand implements Command {
             new CountDownLatch(1).await();
         } catch (SocketPathException e) {
             shutdown.cancel();
-            throw new SettingsException(placeOf(e.path(), settings), e.getMessage());
+            throw new SettingsException(
+                    settings.places().getOrDefault(e.path(), SettingKey.VM.flag()), e.getMessage());
         } catch (IOException e) {
             shutdown.cancel();
             err.println("slipway: " + e.getMessage());
@@ -108,20 +110,16 @@ final class RunCommand implements Command {
         return source;
     }
 
-    private static String placeOf(Path path, Settings settings) {
-        return settings.api().filter(path::equals).isPresent() ? SettingKey.API.flag() : SettingKey.VM.flag();
-    }
-
     private static void serve(Settings settings, Shutdown shutdown, PrintStream out) throws IOException, SettingsException {
-        RunningNetworks networks = RunningNetworks.start(settings);
-        shutdown.add(networks);
+        RunningNetwork network = RunningNetwork.start(settings);
+        shutdown.add(network);
         long readyAt = System.nanoTime();
         if (settings.api().isPresent()) {
             shutdown.add(ControlServer.listen(
                     settings.api().get(),
-                    networks.loops(),
-                    networks.transport(),
-                    () -> new Status(Main.version(), (System.nanoTime() - readyAt) / 1_000_000, networks.status())));
+                    network.loops(),
+                    network.transport(),
+                    () -> new Status(Main.version(), (System.nanoTime() - readyAt) / 1_000_000, network.status())));
         }
         String vms = settings.vms().stream().map(Object::toString).collect(Collectors.joining(" "));
         out.println("ready: " + vms + settings.api().map(api -> " api:" + api).orElse(""));

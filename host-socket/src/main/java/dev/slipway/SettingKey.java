@@ -20,7 +20,7 @@ enum SettingKey {
     DOMAIN("NAME", Kind.ONE, "Domain that DHCP announces. Default: internal"),
     SEARCH_DOMAIN("NAME", Kind.LIST, "Search domain that DHCP announces, several times if need be. Default: none"),
     TRANSPORT("NAME", Kind.ONE, "How the host is asked for events: auto, epoll, kqueue or nio. Default: auto"),
-    CAPTURE("FILE", Kind.ONE, "Writes the guest's frames to a pcap file (mode 0600). Default: none"),
+    CAPTURE("FILE", Kind.ONE, "Writes the first 128 bytes of each frame to a pcap file (mode 0600), a new one each 64 MiB. Default: none"),
     LOG_LEVEL("LEVEL", Kind.ONE, "error, warn, info, debug or trace; the log goes to stderr. Default: info"),
     FAULT("SPEC", Kind.HIDDEN, "Loses, doubles, delays or damages frames, for tests.");
 

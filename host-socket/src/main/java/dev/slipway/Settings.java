@@ -9,8 +9,10 @@ import java.io.IOException;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -20,22 +22,26 @@ import java.util.Optional;
  * @param api the control API's socket
  * @param published ports to publish
  * @param stack addresses, MTU and names of each VM's network
+ * @param hostAccess whether guests reach the host's localhost by the host address
  * @param allowLinkLocal whether guests may reach 169.254.0.0/16
  * @param transport how the host is asked for events; empty: the best there is
  * @param capture where the frames of the only VM are captured to
  * @param faults what is to go wrong on purpose
  * @param logLevel {@code error} to {@code trace}
+ * @param places where each path of a socket or file was written, for error messages
  */
 public record Settings(
         List<VmSocket> vms,
         Optional<Path> api,
         List<PublishedPort> published,
         StackSettings stack,
+        boolean hostAccess,
         boolean allowLinkLocal,
         Optional<Transport> transport,
         Optional<Path> capture,
         Optional<Faults> faults,
-        String logLevel) {
+        String logLevel,
+        Map<Path, String> places) {
 
     private static final List<String> TRANSPORTS = List.of("auto", "epoll", "kqueue", "nio");
     private static final List<String> LOG_LEVELS = List.of("error", "warn", "info", "debug", "trace");
@@ -57,11 +63,7 @@ public record Settings(
     public Settings {
         vms = List.copyOf(vms);
         published = List.copyOf(published);
-    }
-
-    /** Whether guests reach the host's localhost by the host address. */
-    public boolean hostAccess() {
-        return stack.host() != 0;
+        places = Map.copyOf(places);
     }
 
     static Settings from(SettingSource source) throws SettingsException {
@@ -72,11 +74,13 @@ public record Settings(
                 api(source, vms),
                 published(source, stack, vms.size()),
                 stack,
+                !isOn(source, SettingKey.NO_HOST_ACCESS),
                 isOn(source, SettingKey.ALLOW_LINK_LOCAL),
                 transport(source),
                 capture(source, vms.size()),
                 faults(source),
-                choice(source, SettingKey.LOG_LEVEL, LOG_LEVELS, "info"));
+                choice(source, SettingKey.LOG_LEVEL, LOG_LEVELS, "info"),
+                places(source, vms));
     }
 
     private static List<VmSocket> vms(SettingSource source) throws SettingsException {
@@ -94,6 +98,21 @@ public record Settings(
             throw new SettingsException("--vm", "at least one VM is needed, for example --vm qemu:/tmp/vm.sock");
         }
         return vms;
+    }
+
+    private static Map<Path, String> places(SettingSource source, List<VmSocket> vms) throws SettingsException {
+        Map<Path, String> places = new HashMap<>();
+        for (SettingKey key : List.of(SettingKey.CAPTURE, SettingKey.API)) {
+            Value value = source.one(key.key());
+            if (value != null) {
+                places.put(path(value, value.text()), value.place());
+            }
+        }
+        List<Value> values = source.all(SettingKey.VM.key());
+        for (int i = 0; i < vms.size(); i++) {
+            places.put(vms.get(i).path(), values.get(i).place());
+        }
+        return places;
     }
 
     private static VmSocket vm(Value value) throws SettingsException {
@@ -185,12 +204,11 @@ public record Settings(
             value = value == null ? source.one(SettingKey.GATEWAY_IP.key()) : value;
             throw value.wrong("gateway and host cannot both be " + IpAddress.toString(host));
         }
-        boolean noHost = isOn(source, SettingKey.NO_HOST_ACCESS);
         return new StackSettings(
                 network,
                 prefix,
                 gateway,
-                noHost ? 0 : host,
+                host,
                 network + 3,
                 defaults.gatewayMac(),
                 mtu(source),

@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import org.snakeyaml.engine.v2.api.LoadSettings;
@@ -122,18 +123,18 @@ final class SettingsFile {
     /** What YAML says of a tab in the indentation is true, and no help. */
     private void checkTabs(String text) throws SettingsException {
         int number = 1;
+        String key = "";
         for (String line : text.split("\n", -1)) {
+            String word = line.strip().split(":", 2)[0];
+            if (SettingKey.named(word) != null) {
+                key = word + ": ";
+            }
             String indentation = line.substring(0, line.length() - line.stripLeading().length());
             if (indentation.indexOf('\t') >= 0 && !line.isBlank()) {
-                throw at(number, keyOf(line) + "a tab in the indentation; YAML takes blanks only");
+                throw at(number, key + "a tab in the indentation; YAML takes blanks only");
             }
             number++;
         }
-    }
-
-    private static String keyOf(String line) {
-        int colon = line.indexOf(':');
-        return colon < 0 ? "" : line.substring(0, colon).strip() + ": ";
     }
 
     private void accept(Node keyNode, Node valueNode) throws SettingsException {
@@ -186,7 +187,7 @@ final class SettingsFile {
     private static String suggestion(String wrong) {
         for (SettingKey key : SettingKey.values()) {
             if (key.kind() != Kind.HIDDEN && (key.key().startsWith(wrong) || wrong.startsWith(key.key()))
-                    || key.key().equals(wrong.replace('_', '-').toLowerCase(java.util.Locale.ROOT))) {
+                    || key.key().equals(wrong.replace('_', '-').toLowerCase(Locale.ROOT))) {
                 return ", did you mean " + key.key() + "?";
             }
         }

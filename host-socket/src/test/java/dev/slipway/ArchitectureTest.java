@@ -1,5 +1,6 @@
 package dev.slipway;
 
+import static com.tngtech.archunit.base.DescribedPredicate.not;
 import static com.tngtech.archunit.core.domain.JavaAccess.Predicates.target;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.belongToAnyOf;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
@@ -22,6 +23,7 @@ import java.util.Arrays;
 import java.util.Date;
 import java.util.Timer;
 import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -93,6 +95,7 @@ class ArchitectureTest {
                 .resideInAnyPackage(STACK_CORE)
                 .should()
                 .dependOnClassesThat(resideInAnyPackage("java.util.concurrent..")
+                        .and(not(belongToAnyOf(TimeUnit.class)))
                         .or(belongToAnyOf(Thread.class, ThreadLocal.class, Timer.class))));
     }
 

@@ -79,7 +79,9 @@ public final class CaptureFile implements AutoCloseable {
         this.snapLength = snapLength;
         this.sizeLimit = sizeLimit;
         open();
-        flush();
+        file.write(buffer.flip());
+        written = FILE_HEADER;
+        buffer.clear();
     }
 
     private void open() throws IOException {

@@ -79,7 +79,7 @@ final class ByteQueue {
             }
             last = piece;
             held += buffer.capacity();
-            budget.add(buffer.capacity());
+            budget.toGuest(buffer.capacity());
         }
         end = last.end;
     }
@@ -127,7 +127,7 @@ final class ByteQueue {
                 cursor = null;
             }
             held -= gone.buffer.capacity();
-            budget.remove(gone.buffer.capacity());
+            budget.toGuest(-gone.buffer.capacity());
             gone.buffer.release();
         }
         if (first == null) {

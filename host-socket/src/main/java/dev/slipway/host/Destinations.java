@@ -1,5 +1,6 @@
 package dev.slipway.host;
 
+import dev.slipway.stack.HostStream.ConnectFailure;
 import dev.slipway.stack.StackSettings;
 import dev.slipway.wire.IpAddress;
 
@@ -77,6 +78,17 @@ final class Destinations {
             return Way.PROHIBITED;
         }
         return Way.DIRECT;
+    }
+
+    /** Why a connection may not go such a way, or {@code null} if it may. */
+    static ConnectFailure refusal(Way way) {
+        return switch (way) {
+            case DIRECT, LOCALHOST -> null;
+            case NOBODY_LISTENS -> ConnectFailure.REFUSED;
+            case HOST_UNREACHABLE -> ConnectFailure.HOST_UNREACHABLE;
+            case NETWORK_UNREACHABLE -> ConnectFailure.NETWORK_UNREACHABLE;
+            case PROHIBITED -> ConnectFailure.PROHIBITED;
+        };
     }
 
     /** The address to dial for a destination that leads somewhere. */

@@ -73,14 +73,7 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
     public HostStream connect(IpAddress destination, int port, HostStream.Listener listener) {
         NettyHostStream stream = new NettyHostStream(this, listener);
         Destinations.Way way = destinations.judge(destination);
-        ConnectFailure refusal =
-                switch (way) {
-                    case DIRECT, LOCALHOST -> null;
-                    case NOBODY_LISTENS -> ConnectFailure.REFUSED;
-                    case HOST_UNREACHABLE -> ConnectFailure.HOST_UNREACHABLE;
-                    case NETWORK_UNREACHABLE -> ConnectFailure.NETWORK_UNREACHABLE;
-                    case PROHIBITED -> ConnectFailure.PROHIBITED;
-                };
+        ConnectFailure refusal = Destinations.refusal(way);
         if (refusal != null) {
             counters.connectsRefusedByPolicy++;
             stream.fail(refusal);
@@ -144,23 +137,26 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
         failed.accept(cause);
     }
 
-    /** Gives up the connection that holds most memory if all together hold too much. */
+    /**
+     * Gives up a connection if bytes from the guest hold too much memory altogether: of those whose host does not take
+     * them, the one that holds most.
+     */
     void shedIfNeeded() {
         if (!budget.isExceeded()) {
             return;
         }
-        NettyHostStream largest = null;
+        NettyHostStream victim = null;
         int most = 0;
         for (NettyHostStream stream : streams) {
-            int held = stream.held();
+            int held = stream.isStalled() ? stream.heldFromGuest() : 0;
             if (held > most) {
                 most = held;
-                largest = stream;
+                victim = stream;
             }
         }
-        if (largest != null) {
+        if (victim != null) {
             counters.flowsShed++;
-            largest.abort();
+            victim.abort();
         }
     }
 

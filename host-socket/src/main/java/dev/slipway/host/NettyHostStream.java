@@ -237,7 +237,7 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
         if (firstWaiting == null) {
             firstWaiting = chunk;
         }
-        owner.budget().add(chunk.capacity());
+        owner.budget().fromGuest(chunk.capacity());
         owner.shedIfNeeded();
     }
 
@@ -273,7 +273,7 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
 
     /** Netty has done with a chunk. */
     void written(Chunk chunk, ChannelFuture future) {
-        owner.budget().remove(chunk.capacity());
+        owner.budget().fromGuest(-chunk.capacity());
         chunksInNetty--;
         firstChunk = chunk.next;
         if (firstChunk == null) {
@@ -374,10 +374,11 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
     }
 
     ByteBuf readTarget(ByteBufAllocator allocator, int size) {
-        if (!mayRead()) {
+        int room = owner.budget().allowance(TO_GUEST_MAX) - toGuest.held();
+        if (state != State.OPEN || room <= 0) {
             throw ReadLimit.QueueFull.INSTANCE;
         }
-        return toGuest.target(allocator, size);
+        return toGuest.target(allocator, Math.min(size, Math.max(room, ReadLimit.MIN)));
     }
 
     @Override
@@ -432,13 +433,18 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
 
     // ---- the end
 
-    /** Bytes of memory that the connection holds. */
-    int held() {
-        int held = toGuest.held();
+    /** Bytes of memory that the guest's bytes take. */
+    int heldFromGuest() {
+        int held = 0;
         for (Chunk chunk = firstChunk; chunk != null; chunk = chunk.next) {
             held += chunk.capacity();
         }
         return held;
+    }
+
+    /** Whether the host's kernel has not taken what it was given. */
+    boolean isStalled() {
+        return chunksInNetty > 0;
     }
 
     @Override
@@ -462,7 +468,7 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
         state = State.CLOSED;
         toGuest.clear();
         for (Chunk chunk = firstWaiting; chunk != null; chunk = chunk.next) {
-            owner.budget().remove(chunk.capacity());
+            owner.budget().fromGuest(-chunk.capacity());
             chunk.release();
         }
         if (firstWaiting == firstChunk) {

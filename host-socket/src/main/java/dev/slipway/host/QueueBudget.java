@@ -4,8 +4,8 @@ package dev.slipway.host;
  * How much memory the queues of all flows of a VM hold, and how much a single flow may have in view of it. The more is
  * held, the less each flow gets; but always a little, so that every flow moves on.
  *
- * <p>What was promised to a guest stays promised, so all flows together can still come to hold more than the limit:
- * {@link #isExceeded} says so, and the owner gives up the flow that holds most.
+ * <p>What was promised to a guest stays promised, so bytes from the guest can still come to hold more than the limit:
+ * {@link #isExceeded} says so, and the owner gives up a flow that the host does not take bytes from.
  */
 final class QueueBudget {
 
@@ -13,40 +13,43 @@ final class QueueBudget {
     static final int FLOW_MIN = 4 << 10;
 
     private final long limit;
-    private long held;
+    private long toGuest;
+    private long fromGuest;
 
     /** @param limit in bytes */
     QueueBudget(long limit) {
         this.limit = limit;
     }
 
-    void add(int bytes) {
-        held += bytes;
+    void toGuest(int bytes) {
+        toGuest += bytes;
     }
 
-    void remove(int bytes) {
-        held -= bytes;
+    void fromGuest(int bytes) {
+        fromGuest += bytes;
     }
 
     /** Bytes that all queues hold, counted by the size of their buffers. */
     long held() {
-        return held;
+        return toGuest + fromGuest;
     }
 
     boolean isExceeded() {
-        return held > limit;
+        return fromGuest > limit;
     }
 
-    /** What a queue may hold that is given {@code full} bytes when memory is plenty. */
+    /** What a queue may hold that is given {@code full} bytes when memory is plenty; at most an eighth of all. */
     int allowance(int full) {
+        long held = held();
+        int most = (int) Math.max(Math.min(full, limit >> 3), FLOW_MIN);
         if (held < limit >> 2) {
-            return full;
+            return most;
         }
         if (held < limit >> 1) {
-            return Math.max(full >> 2, FLOW_MIN);
+            return Math.max(most >> 2, FLOW_MIN);
         }
         if (held < (limit >> 2) * 3) {
-            return Math.max(full >> 4, FLOW_MIN);
+            return Math.max(most >> 4, FLOW_MIN);
         }
         return FLOW_MIN;
     }

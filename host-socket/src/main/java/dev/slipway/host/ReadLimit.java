@@ -16,7 +16,7 @@ import io.netty.util.UncheckedBooleanSupplier;
  */
 final class ReadLimit implements RecvByteBufAllocator {
 
-    private static final int MIN = 2 << 10;
+    static final int MIN = 2 << 10;
     private static final int MAX = 64 << 10;
 
     private final NettyHostStream stream;

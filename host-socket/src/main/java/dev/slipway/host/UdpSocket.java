@@ -7,6 +7,8 @@ import io.netty.channel.socket.nio.NioDatagramChannel;
 import io.netty.channel.unix.Socket;
 import io.netty.channel.unix.UnixChannel;
 import java.io.IOException;
+import java.net.Inet6Address;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.StandardProtocolFamily;
 import java.nio.ByteBuffer;
@@ -35,16 +37,29 @@ record UdpSocket(DatagramChannel channel, Sender sender) {
      * @throws IOException if the host has none left
      */
     static UdpSocket open(Transport transport) throws IOException {
+        return open(transport, false);
+    }
+
+    /**
+     * Opens a socket to ask an address from.
+     *
+     * @throws IOException if the host has none left
+     */
+    static UdpSocket open(Transport transport, InetAddress peer) throws IOException {
+        return open(transport, peer instanceof Inet6Address);
+    }
+
+    private static UdpSocket open(Transport transport, boolean v6) throws IOException {
         if (transport == Transport.NIO) {
             java.nio.channels.DatagramChannel jdk =
-                    java.nio.channels.DatagramChannel.open(StandardProtocolFamily.INET);
+                    java.nio.channels.DatagramChannel.open(v6 ? StandardProtocolFamily.INET6 : StandardProtocolFamily.INET);
             return new UdpSocket(nettyChannel(jdk), jdk::send);
         }
         try {
             DatagramChannel channel = transport
                     .datagramChannel()
                     .getConstructor(SocketProtocolFamily.class)
-                    .newInstance(SocketProtocolFamily.INET);
+                    .newInstance(v6 ? SocketProtocolFamily.INET6 : SocketProtocolFamily.INET);
             Socket socket = (Socket) ((UnixChannel) channel).fd();
             return new UdpSocket(
                     channel,

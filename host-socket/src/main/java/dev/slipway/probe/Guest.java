@@ -1,7 +1,6 @@
 package dev.slipway.probe;
 
 import dev.slipway.stack.DropCounters;
-import dev.slipway.wire.ArpPacket;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Checksum;
 import dev.slipway.wire.DropReason;
@@ -39,9 +38,9 @@ public final class Guest implements AutoCloseable {
     private static final int PAYLOAD_OFFSET = IP_OFFSET + Ipv4Packet.HEADER_LENGTH;
     private static final long LONGEST_WAIT = 1_000_000_000L;
     private static final long ARP_INTERVAL = 500_000_000L;
-    private static final int MIN_FRAME = 60;
 
     private final FrameLink link;
+    private final FrameLink.Receiver receiver = this::frame;
     private final long mac;
     private final SplittableRandom random;
     private int address;
@@ -49,18 +48,15 @@ public final class Guest implements AutoCloseable {
     private int gateway;
     private int mtu = DEFAULT_MTU;
 
-    private final Map<Integer, Long> neighbours = new HashMap<>();
+    private final Neighbours neighbours;
+    private final EchoClient echo = new EchoClient(this);
     private final Map<Integer, DatagramHandler> ports = new HashMap<>();
     private final List<TcpConnection> connections = new ArrayList<>();
     private final DropCounters rejected = new DropCounters();
     private int identification;
     private int nextPort;
-    private int echoIdentifier;
-    private int echoSequence;
-    private boolean echoAnswered;
 
     private final EthernetFrame ethernet = new EthernetFrame();
-    private final ArpPacket arp = new ArpPacket();
     private final Ipv4Packet ip = new Ipv4Packet();
     private final Icmpv4Packet icmp = new Icmpv4Packet();
     private final UdpDatagram udp = new UdpDatagram();
@@ -69,6 +65,7 @@ public final class Guest implements AutoCloseable {
     Guest(FrameLink link, long mac, SplittableRandom random) {
         this.link = link;
         this.mac = mac;
+        this.neighbours = new Neighbours(link, mac);
         this.random = random;
         this.nextPort = 49_152 + random.nextInt(8_192);
         this.identification = random.nextInt(1 << 16);
@@ -105,6 +102,7 @@ public final class Guest implements AutoCloseable {
     /** Takes the address, network and router of a lease; {@code largestMtu} bounds its MTU. */
     void configure(Lease lease, int largestMtu) {
         address = lease.address();
+        neighbours.answerFor(address);
         netmask = lease.netmask();
         gateway = lease.router();
         mtu = Math.min(lease.mtu() == 0 ? DEFAULT_MTU : lease.mtu(), largestMtu);
@@ -115,19 +113,24 @@ public final class Guest implements AutoCloseable {
     }
 
     /**
-     * One turn: what came, timers, what is to go.
+     * One turn: what is to go, what came, and the answers to it.
      *
      * @param waitNanos how long to wait for a frame if none is there
      * @return whether a frame came
      */
     boolean turn(long waitNanos) throws IOException {
-        boolean came = link.receive(this::frame, waitNanos);
+        endTurns();
+        boolean came = link.receive(receiver, waitNanos);
+        endTurns();
+        return came;
+    }
+
+    private void endTurns() throws IOException {
         long now = link.now();
         for (int i = 0; i < connections.size(); i++) {
             connections.get(i).endTurn(now);
         }
         link.flush();
-        return came;
     }
 
     /** When a timer wants a turn. */
@@ -164,7 +167,7 @@ public final class Guest implements AutoCloseable {
             long payload = offset + EthernetFrame.HEADER_LENGTH;
             int payloadLength = length - EthernetFrame.HEADER_LENGTH;
             reason = switch (ethernet.type()) {
-                case EthernetFrame.TYPE_ARP -> inputArp(bytes, payload, payloadLength);
+                case EthernetFrame.TYPE_ARP -> neighbours.input(bytes, payload, payloadLength);
                 case EthernetFrame.TYPE_IPV4 -> inputIpv4(bytes, payload, payloadLength);
                 default -> DropReason.NONE;
             };
@@ -172,17 +175,6 @@ public final class Guest implements AutoCloseable {
         if (reason != DropReason.NONE) {
             rejected.count(reason);
         }
-    }
-
-    private DropReason inputArp(MemorySegment bytes, long offset, int length) {
-        DropReason reason = arp.parse(bytes, offset, length);
-        if (reason == DropReason.NONE) {
-            neighbours.put(arp.senderIp(), arp.senderMac());
-            if (arp.operation() == ArpPacket.REQUEST && arp.targetIp() == address && address != 0) {
-                sendArp(ArpPacket.REPLY, arp.senderMac(), arp.senderMac(), arp.senderIp());
-            }
-        }
-        return reason;
     }
 
     private DropReason inputIpv4(MemorySegment bytes, long offset, int length) {
@@ -253,7 +245,7 @@ public final class Guest implements AutoCloseable {
                     link.memory(), at + TcpSegment.CHECKSUM,
                     Checksum.finish(
                             Checksum.sum(link.memory(), at, TcpSegment.HEADER_LENGTH)));
-            sendIp(TcpSegment.HEADER_LENGTH);
+            send(TcpSegment.HEADER_LENGTH);
         }
     }
 
@@ -263,14 +255,13 @@ public final class Guest implements AutoCloseable {
             return reason;
         }
         if (icmp.type() == Icmpv4Packet.ECHO_REPLY) {
-            echoAnswered |= BigEndian.u16(bytes, offset + 4) == echoIdentifier
-                    && BigEndian.u16(bytes, offset + 6) == echoSequence;
+            echo.replied(bytes, offset);
         } else if (icmp.type() == Icmpv4Packet.ECHO_REQUEST) {
             long at = beginIp(ethernet.source(), length, Ipv4Packet.PROTOCOL_ICMP, ip.source());
             if (at >= 0) {
                 MemorySegment.copy(bytes, offset, link.memory(), at, length);
                 Icmpv4Packet.write(link.memory(), at, length, Icmpv4Packet.ECHO_REPLY, 0);
-                sendIp(length);
+                send(length);
             }
         } else if (icmp.type() == Icmpv4Packet.UNREACHABLE) {
             unreachable(bytes, offset + Icmpv4Packet.HEADER_LENGTH, length - Icmpv4Packet.HEADER_LENGTH);
@@ -297,38 +288,33 @@ public final class Guest implements AutoCloseable {
         }
     }
 
-    private void sendArp(int operation, long destination, long targetMac, int targetIp) {
-        long at = link.begin(MIN_FRAME);
-        if (at >= 0) {
-            link.memory().asSlice(at, MIN_FRAME).fill((byte) 0);
-            EthernetFrame.write(link.memory(), at, destination, mac, EthernetFrame.TYPE_ARP);
-            ArpPacket.write(link.memory(), at + IP_OFFSET, operation, mac, address, targetMac, targetIp);
-            link.send(MIN_FRAME);
-        }
-    }
-
     /**
      * Asks who has an address.
      *
      * @return its MAC address, or -1 if nobody answered in time
      */
     long resolve(int neighbour, long limitNanos) throws IOException {
-        neighbours.remove(neighbour);
+        neighbours.forget(neighbour);
         long deadline = link.now() + limitNanos;
         while (link.now() < deadline) {
-            sendArp(ArpPacket.REQUEST, MacAddress.BROADCAST, 0, neighbour);
-            if (await(() -> neighbours.containsKey(neighbour), Math.min(ARP_INTERVAL, deadline - link.now()))) {
-                return neighbours.get(neighbour);
+            neighbours.ask(neighbour);
+            if (await(() -> neighbours.find(neighbour) >= 0, Math.min(ARP_INTERVAL, deadline - link.now()))) {
+                return neighbours.find(neighbour);
             }
         }
         return -1;
     }
 
+    /** Says where a neighbour is, as if it had answered. */
+    void neighbour(int neighbour, long neighbourMac) {
+        neighbours.learn(neighbour, neighbourMac);
+    }
+
     /** The MAC address that packets to an address go to: the neighbour's, or the gateway's; -1 if unknown. */
     private long nextHop(int destination) throws IOException {
         int hop = (destination & netmask) == (address & netmask) ? destination : gateway;
-        Long known = neighbours.get(hop);
-        return known != null ? known : resolve(hop, 3 * ARP_INTERVAL);
+        long known = neighbours.find(hop);
+        return known >= 0 ? known : resolve(hop, 3 * ARP_INTERVAL);
     }
 
     private long beginIp(long destinationMac, int length, int protocol, int destination) {
@@ -341,10 +327,6 @@ public final class Guest implements AutoCloseable {
                 link.memory(), at + IP_OFFSET, Ipv4Packet.HEADER_LENGTH + length, identification++ & 0xFFFF,
                 Ipv4Packet.dontFragment(), TTL, protocol, address, destination);
         return at + PAYLOAD_OFFSET;
-    }
-
-    private void sendIp(int length) {
-        link.send(PAYLOAD_OFFSET + length);
     }
 
     /** Gives the datagrams that come to a port to a handler; {@code null}: to nobody. */
@@ -383,35 +365,32 @@ public final class Guest implements AutoCloseable {
                     MemorySegment.ofArray(payload), 0, link.memory(), at + UdpDatagram.HEADER_LENGTH, payload.length);
             UdpDatagram.write(
                     link.memory(), at, address, sourcePort, destination, destinationPort, payload.length);
-            sendIp(length);
+            send(length);
         }
     }
 
-    /**
-     * Pings an address once.
-     *
-     * @param payload bytes behind the ICMP header
-     * @return nanoseconds until the reply came, or -1 if none did
-     */
+    /** Pings an address once; see {@link EchoClient#ping}. */
     long ping(int destination, int payload, long limitNanos) throws IOException {
+        return echo.ping(destination, payload, limitNanos);
+    }
+
+    /**
+     * Begins an IP packet to an address.
+     *
+     * @return where in {@link #memory} its payload goes, or -1 if it cannot be sent
+     */
+    long begin(int destination, int protocol, int length) throws IOException {
         long hop = nextHop(destination);
-        int length = Icmpv4Packet.HEADER_LENGTH + payload;
-        long at = hop < 0 ? -1 : beginIp(hop, length, Ipv4Packet.PROTOCOL_ICMP, destination);
-        if (at < 0) {
-            return -1;
-        }
-        echoIdentifier = random.nextInt(1 << 16);
-        echoSequence = (echoSequence + 1) & 0xFFFF;
-        echoAnswered = false;
-        BigEndian.putU16(link.memory(), at + 4, echoIdentifier);
-        BigEndian.putU16(link.memory(), at + 6, echoSequence);
-        for (int i = 0; i < payload; i++) {
-            BigEndian.putU8(link.memory(), at + Icmpv4Packet.HEADER_LENGTH + i, i);
-        }
-        Icmpv4Packet.write(link.memory(), at, length, Icmpv4Packet.ECHO_REQUEST, 0);
-        long started = link.now();
-        sendIp(length);
-        return await(() -> echoAnswered, limitNanos) ? link.now() - started : -1;
+        return hop < 0 ? -1 : beginIp(hop, length, protocol, destination);
+    }
+
+    /** Sends the packet begun last. */
+    void send(int length) {
+        link.send(PAYLOAD_OFFSET + length);
+    }
+
+    MemorySegment memory() {
+        return link.memory();
     }
 
     /**
@@ -484,7 +463,7 @@ public final class Guest implements AutoCloseable {
 
         @Override
         public void send(int length) {
-            sendIp(length);
+            Guest.this.send(length);
         }
     }
 }

@@ -21,7 +21,8 @@ enum Backend {
             if (launcher != null) {
                 words.add(launcher);
             } else {
-                words.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+                words.add(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString());
                 words.addAll(List.of("-XX:+UseSerialGC", "-Xmx64m", "-XX:MaxDirectMemorySize=64m"));
                 words.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-Dio.netty.leakDetection.level=paranoid"));
                 words.addAll(List.of("-cp", classPath(), "dev.slipway.Main"));

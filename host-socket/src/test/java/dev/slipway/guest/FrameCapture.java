@@ -33,7 +33,11 @@ final class FrameCapture {
     synchronized void writeTo(Path file) throws IOException {
         try (OutputStream out = Files.newOutputStream(file)) {
             ByteBuffer header = ByteBuffer.allocate(24).order(ByteOrder.BIG_ENDIAN);
-            header.putInt(MAGIC).putShort((short) 2).putShort((short) 4).putLong(0).putInt(1 << 18);
+            header.putInt(MAGIC)
+                    .putShort((short) 2)
+                    .putShort((short) 4)
+                    .putLong(0)
+                    .putInt(1 << 18);
             header.putInt(LINKTYPE_ETHERNET);
             out.write(header.array());
             int microseconds = 0;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.slipway.guest.NamespaceGuest.Connection;
 import dev.slipway.guest.Payload.Background;
 import java.io.IOException;
+import java.net.DatagramPacket;
 import java.nio.channels.DatagramChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -25,7 +26,7 @@ import org.pcap4j.packet.UdpPacket;
 
 /** The link of the guest: it goes and comes back, and what is on it would please any kernel. */
 @Tag("guest")
-@Timeout(60)
+@Timeout(30)
 @ExtendWith(NamespaceGuestExtension.class)
 class GuestLinkTest {
 
@@ -52,8 +53,7 @@ class GuestLinkTest {
     }
 
     @Test
-    void transferOfAGuestThatWentInItsMiddleLeavesNothingBehind(NamespaceGuest machines)
-            throws IOException {
+    void transferOfAGuestThatWentInItsMiddleLeavesNothingBehind(NamespaceGuest machines) throws IOException {
         int before = machines.backend().descriptors();
         try (Connection connection = machines.connectToInternet()) {
             Payload payload = Payload.next();
@@ -66,7 +66,10 @@ class GuestLinkTest {
                     .as("the sending of what the guest has not read")
                     .isNotEqualTo(Future.State.SUCCESS);
         }
-        Await.until("the backend has as few descriptors as before, " + before, Duration.ofSeconds(10), () -> machines.backend().descriptors() <= before);
+        Await.until(
+                "the backend has as few descriptors as before, " + before,
+                Duration.ofSeconds(10),
+                () -> machines.backend().descriptors() <= before);
     }
 
     @Test
@@ -85,12 +88,25 @@ class GuestLinkTest {
         Path file = directory.resolve("frames.pcap");
         capturedTraffic(machines).writeTo(file);
         List<String> command = List.of(
-                "tshark", "-r", file.toString(), "-n",
-                "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE",
-                "-Y", "ip.checksum.status==\"Bad\" || tcp.checksum.status==\"Bad\" || udp.checksum.status==\"Bad\""
+                "tshark",
+                "-r",
+                file.toString(),
+                "-n",
+                "-o",
+                "ip.check_checksum:TRUE",
+                "-o",
+                "tcp.check_checksum:TRUE",
+                "-o",
+                "udp.check_checksum:TRUE",
+                "-Y",
+                "ip.checksum.status==\"Bad\" || tcp.checksum.status==\"Bad\" || udp.checksum.status==\"Bad\""
                         + " || icmp.checksum.status==\"Bad\" || _ws.malformed || ip.fragment.error");
-        Subprocess.Result result = Subprocess.run(command, Duration.ofSeconds(30)).orFail();
-        assertThat(result.output().lines().filter(line -> !line.startsWith("Running as user")).toList())
+        Subprocess.Result result =
+                Subprocess.run(command, Duration.ofSeconds(30)).orFail();
+        assertThat(result.output()
+                        .lines()
+                        .filter(line -> !line.startsWith("Running as user"))
+                        .toList())
                 .as("frames that tshark finds wrong")
                 .isEmpty();
         assertThat(Files.size(file)).isGreaterThan(4L * MIB);
@@ -102,14 +118,24 @@ class GuestLinkTest {
         machines.relay().captureTo(capture);
         try {
             machines.lease();
-            machines.guest().run("ping", "-c", "1", "-W", "1", "-s", "3000", Backend.chosen().gateway());
-            machines.guest().run("dig", "+tries=1", "+time=2", "@" + Backend.chosen().gateway(), "txt.example.test", "TXT");
+            machines.guest()
+                    .run(
+                            "ping",
+                            "-c",
+                            "1",
+                            "-W",
+                            "1",
+                            "-s",
+                            "3000",
+                            Backend.chosen().gateway());
+            machines.guest()
+                    .run("dig", "+tries=1", "+time=2", "@" + Backend.chosen().gateway(), "txt.example.test", "TXT");
             assertWorks(machines);
             try (DatagramChannel server = machines.internet().datagrams(HostMachine.INTERNET);
                     DatagramChannel guest = machines.guest().datagrams("0.0.0.0")) {
                 guest.send(Payload.next().first(20_001), server.getLocalAddress());
                 server.socket().setSoTimeout(3_000);
-                java.net.DatagramPacket packet = new java.net.DatagramPacket(new byte[20_001], 20_001);
+                DatagramPacket packet = new DatagramPacket(new byte[20_001], 20_001);
                 server.socket().receive(packet);
                 server.send(Payload.next().first(20_001), packet.getSocketAddress());
                 guest.socket().setSoTimeout(3_000);

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** Names asked by {@code dig} in the guest, answered by a real name server of the internet. */
 @Tag("guest")
-@Timeout(60)
+@Timeout(30)
 @ExtendWith(NamespaceGuestExtension.class)
 class GuestNamesTest {
 
@@ -26,8 +26,8 @@ class GuestNamesTest {
         "+notcp, www.example.test, A, 198.18.0.1",
         "+tcp, www.example.test, A, 198.18.0.1",
         "+notcp, six.example.test, AAAA, fd18::1",
-        "+notcp, txt.example.test, TXT, \"\"\"hello txt\"\"\"",
-        "+tcp, txt.example.test, TXT, \"\"\"hello txt\"\"\"",
+        "+notcp, txt.example.test, TXT, '\"hello txt\"'",
+        "+tcp, txt.example.test, TXT, '\"hello txt\"'",
         "+notcp, example.test, MX, 10 mail.example.test.",
         "+tcp, example.test, MX, 10 mail.example.test.",
         "+notcp, _sip._tcp.example.test, SRV, 0 0 5060 www.example.test.",
@@ -35,7 +35,7 @@ class GuestNamesTest {
     void recordIsWhatTheNameServerOfTheHostSays(
             String transport, String name, String type, String answer, NamespaceGuest machines) throws IOException {
         String asked = dig(machines, transport, "+short", name, type);
-        assertThat(asked.strip()).isEqualTo(answer.replaceAll("^\"\"|\"\"$", "\""));
+        assertThat(asked.strip()).isEqualTo(answer);
     }
 
     @ParameterizedTest
@@ -46,14 +46,17 @@ class GuestNamesTest {
 
     @Test
     void nameWithoutThatTypeIsAnEmptyAnswer(NamespaceGuest machines) throws IOException {
-        assertThat(dig(machines, "txt.example.test", "MX")).contains("status: NOERROR").contains("ANSWER: 0");
+        assertThat(dig(machines, "txt.example.test", "MX"))
+                .contains("status: NOERROR")
+                .contains("ANSWER: 0");
     }
 
     @Test
     void answerTooLongForUdpIsMarkedAndComesWholeByTcp(NamespaceGuest machines) throws IOException {
         assertThat(dig(machines, "+noedns", "+ignore", "long.example.test", "TXT"))
                 .containsPattern("flags: [a-z ]*\\btc\\b");
-        assertThat(dig(machines, "+noedns", "+short", "long.example.test", "TXT")).hasSizeGreaterThan(800);
+        assertThat(dig(machines, "+noedns", "+short", "long.example.test", "TXT"))
+                .hasSizeGreaterThan(800);
         assertThat(dig(machines, "+bufsize=1232", "+notcp", "+ignore", "long.example.test", "TXT"))
                 .as("with EDNS it fits into one datagram")
                 .contains("ANSWER: 1");
@@ -83,9 +86,10 @@ class GuestNamesTest {
     }
 
     private static void awaitAnswer(NamespaceGuest machines, String address) throws IOException {
-        Await.until("www.example.test is " + address, Duration.ofSeconds(5), () -> dig(machines, "+short", "www.example.test", "A")
-                .strip()
-                .equals(address));
+        Await.until(
+                "www.example.test is " + address,
+                Duration.ofSeconds(5),
+                () -> dig(machines, "+short", "www.example.test", "A").strip().equals(address));
     }
 
     private static String dig(NamespaceGuest machines, String... words) throws IOException {

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 
 /** Who does not read makes the sender wait; nobody in between collects the bytes, and none is lost. */
 @Tag("guest")
-@Timeout(60)
+@Timeout(30)
 @ExtendWith(NamespaceGuestExtension.class)
 class GuestSlowReaderTest {
 

@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** TCP between the guest's kernel and servers of the host's and the internet's kernels. */
 @Tag("guest")
-@Timeout(60)
+@Timeout(30)
 @ExtendWith(NamespaceGuestExtension.class)
 class GuestTcpTest {
 
@@ -35,8 +35,8 @@ class GuestTcpTest {
 
     @Test
     void pageByNameIsSeenByItsServerAsAskedByTheHost(NamespaceGuest machines) throws IOException {
-        HttpServer server = machines.internet()
-                .call(() -> HttpServer.create(new InetSocketAddress(HostMachine.INTERNET, 80), 16));
+        HttpServer server =
+                machines.internet().call(() -> HttpServer.create(new InetSocketAddress(HostMachine.INTERNET, 80), 16));
         server.createContext("/", exchange -> {
             String seen = exchange.getRemoteAddress().getAddress().getHostAddress();
             byte[] page = ("seen " + seen + " " + exchange.getRequestHeaders().getFirst("Host"))
@@ -48,7 +48,7 @@ class GuestTcpTest {
         server.start();
         try {
             String page = machines.guest()
-                    .run("busybox", "wget", "-q", "-T", "5", "-O", "-", "http://www.example.test/")
+                    .run("curl", "-sS", "-m", "5", "http://www.example.test/")
                     .output();
             assertThat(page).isEqualTo("seen " + HostMachine.HOST_SEEN_FROM_INTERNET + " www.example.test");
         } finally {
@@ -95,7 +95,9 @@ class GuestTcpTest {
     @Test
     void hostAddressReachesAServiceOnTheHostsLocalhost(NamespaceGuest machines) throws IOException {
         try (Connection connection = machines.connect(machines.host(), "127.0.0.1", BACKEND.host())) {
-            assertThat(((InetSocketAddress) connection.server().getRemoteAddress()).getAddress().getHostAddress())
+            assertThat(((InetSocketAddress) connection.server().getRemoteAddress())
+                            .getAddress()
+                            .getHostAddress())
                     .isEqualTo("127.0.0.1");
             transfer(connection.guest(), connection.server(), MIB);
             transfer(connection.server(), connection.guest(), MIB);
@@ -136,8 +138,8 @@ class GuestTcpTest {
 
     @Test
     void destinationThatIsSilentStaysSilent(NamespaceGuest machines) {
-        assertThatThrownBy(() -> machines.guest()
-                        .connect(new InetSocketAddress(HostMachine.SILENT, 80), Duration.ofMillis(700)))
+        assertThatThrownBy(() ->
+                        machines.guest().connect(new InetSocketAddress(HostMachine.SILENT, 80), Duration.ofMillis(700)))
                 .isInstanceOf(SocketTimeoutException.class);
     }
 
@@ -197,19 +199,26 @@ class GuestTcpTest {
                 connection.close();
             }
         }
-        Await.until("the backend has as few descriptors as before, " + before, Duration.ofSeconds(10), () -> machines.backend().descriptors() <= before);
+        Await.until(
+                "the backend has as few descriptors as before, " + before,
+                Duration.ofSeconds(10),
+                () -> machines.backend().descriptors() <= before);
     }
 
     private static void assertHalfClose(SocketChannel first, SocketChannel other) throws IOException {
         transfer(first, other, 1_000);
         first.shutdownOutput();
-        assertThat(other.read(ByteBuffer.allocate(1))).as("the end of the first side").isEqualTo(-1);
+        assertThat(other.read(ByteBuffer.allocate(1)))
+                .as("the end of the first side")
+                .isEqualTo(-1);
         Payload rest = Payload.next();
         Background<Long> sending = rest.sendInBackground(other, 10 * MIB);
         rest.receive(first, 10 * MIB);
         sending.join();
         other.shutdownOutput();
-        assertThat(first.read(ByteBuffer.allocate(1))).as("the end of the other side").isEqualTo(-1);
+        assertThat(first.read(ByteBuffer.allocate(1)))
+                .as("the end of the other side")
+                .isEqualTo(-1);
     }
 
     private static void assertReset(SocketChannel by, SocketChannel seenBy) throws IOException {

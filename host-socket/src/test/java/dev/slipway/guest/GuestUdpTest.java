@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.net.DatagramPacket;
 import java.net.InetSocketAddress;
 import java.net.PortUnreachableException;
+import java.net.SocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.DatagramChannel;
 import org.junit.jupiter.api.Tag;
@@ -18,7 +19,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Datagrams between the guest and servers of the internet and of the host's localhost. */
 @Tag("guest")
-@Timeout(60)
+@Timeout(30)
 @ExtendWith(NamespaceGuestExtension.class)
 class GuestUdpTest {
 
@@ -52,7 +53,9 @@ class GuestUdpTest {
                 DatagramChannel guest = machines.guest().datagrams("0.0.0.0")) {
             InetSocketAddress seenByOne = assertEcho(guest, one, one.getLocalAddress(), 10);
             InetSocketAddress seenByOther = assertEcho(guest, other, other.getLocalAddress(), 10);
-            assertThat(seenByOther).as("endpoint-independent mapping (RFC 4787 REQ-1)").isEqualTo(seenByOne);
+            assertThat(seenByOther)
+                    .as("endpoint-independent mapping (RFC 4787 REQ-1)")
+                    .isEqualTo(seenByOne);
         }
     }
 
@@ -69,8 +72,7 @@ class GuestUdpTest {
 
     /** Sends there and back; returns whom the server saw. */
     private static InetSocketAddress assertEcho(
-            DatagramChannel guest, DatagramChannel server, java.net.SocketAddress serverForGuest, int bytes)
-            throws IOException {
+            DatagramChannel guest, DatagramChannel server, SocketAddress serverForGuest, int bytes) throws IOException {
         Payload there = Payload.next();
         Payload back = Payload.next();
         guest.send(there.first(bytes), serverForGuest);

@@ -99,20 +99,20 @@ final class HostMachine implements AutoCloseable {
         // 800 characters of text: more than a UDP answer holds without EDNS.
         String longText = String.join(",", Collections.nCopies(4, "\"" + "x".repeat(200) + "\""));
         Files.writeString(settings, """
-                no-resolv
-                no-hosts
-                bind-interfaces
-                user=root
-                pid-file=
-                listen-address=%1$s
-                address=/www.example.test/%1$s
-                address=/six.example.test/fd18::1
-                txt-record=txt.example.test,"hello txt"
-                txt-record=long.example.test,%2$s
-                mx-host=example.test,mail.example.test,10
-                srv-host=_sip._tcp.example.test,www.example.test,5060
-                local=/test/
-                """.formatted(address, longText));
+            no-resolv
+            no-hosts
+            bind-interfaces
+            user=root
+            pid-file=
+            listen-address=%1$s
+            address=/www.example.test/%1$s
+            address=/six.example.test/fd18::1
+            txt-record=txt.example.test,"hello txt"
+            txt-record=long.example.test,%2$s
+            mx-host=example.test,mail.example.test,10
+            srv-host=_sip._tcp.example.test,www.example.test,5060
+            local=/test/
+            """.formatted(address, longText));
         String program = Prerequisites.find("dnsmasq").orElseThrow().toString();
         Subprocess server = internet.start(
                 directory.resolve("dnsmasq-" + address + ".log"), List.of(program, "-k", "-C", settings.toString()));
@@ -120,7 +120,9 @@ final class HostMachine implements AutoCloseable {
             if (!server.isAlive()) {
                 throw new IOException("dnsmasq ended: " + server.output());
             }
-            return internet.run("dig", "+tries=1", "+time=1", "@" + address, "txt.example.test", "TXT").exit() == 0;
+            return internet.run("dig", "+tries=1", "+time=1", "@" + address, "txt.example.test", "TXT")
+                            .exit()
+                    == 0;
         });
     }
 

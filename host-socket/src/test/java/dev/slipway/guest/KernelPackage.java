@@ -64,7 +64,8 @@ final class KernelPackage {
 
     private static byte[] read(Path file) throws IOException {
         String name = file.toString();
-        String program = name.endsWith(".xz") ? "xz" : name.endsWith(".gz") ? "gzip" : name.endsWith(".zst") ? "zstd" : null;
+        String program =
+                name.endsWith(".xz") ? "xz" : name.endsWith(".gz") ? "gzip" : name.endsWith(".zst") ? "zstd" : null;
         if (program == null) {
             return Files.readAllBytes(file);
         }
@@ -78,7 +79,8 @@ final class KernelPackage {
 
     private static Optional<Path> findImage(Path root) throws IOException {
         try (Stream<Path> files = Files.list(root.resolve("boot"))) {
-            return files.filter(file -> file.getFileName().toString().startsWith("vmlinuz-")).findFirst();
+            return files.filter(file -> file.getFileName().toString().startsWith("vmlinuz-"))
+                    .findFirst();
         }
     }
 

@@ -14,19 +14,25 @@ import java.util.stream.Collectors;
  */
 record Lease(Map<String, String> values) {
 
-    /** The script that udhcpc calls: sets the interface up and writes the lease down. */
+    /**
+     * The script that udhcpc calls: sets the interface up and writes the lease down. The route names Linux' usual
+     * congestion control, which the machine's own setting would otherwise replace.
+     */
     static Path writeScript(Path directory) throws IOException {
         Path script = directory.resolve("dhcp.sh");
         Files.writeString(script, """
-                #!/bin/sh
-                case $1 in bound|renew) ;; *) exit 0 ;; esac
-                set -e
-                ip address flush dev $interface
-                ip address add $ip/$mask dev $interface
-                [ -z "$mtu" ] || ip link set $interface mtu $mtu
-                for r in $router; do ip route replace default via $r dev $interface; done
-                env > %s
-                """.formatted(file(directory)));
+            #!/bin/sh
+            case $1 in bound|renew) ;; *) exit 0 ;; esac
+            set -e
+            ip address flush dev $interface
+            ip address add $ip/$mask dev $interface
+            [ -z "$mtu" ] || ip link set $interface mtu $mtu
+            for r in $router; do
+                ip route replace default via $r dev $interface congctl cubic ||
+                    ip route replace default via $r dev $interface
+            done
+            env > %s
+            """.formatted(file(directory)));
         if (!script.toFile().setExecutable(true)) {
             throw new IOException("cannot make it executable: " + script);
         }

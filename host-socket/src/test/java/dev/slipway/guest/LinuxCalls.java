@@ -46,9 +46,7 @@ final class LinuxCalls {
                     ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG, ValueLayout.ADDRESS),
             2);
     private static final MethodHandle SETNS = handle(
-            "setns",
-            FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT),
-            -1);
+            "setns", FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT), -1);
     private static final MethodHandle POLL = handle(
             "poll",
             FunctionDescriptor.of(

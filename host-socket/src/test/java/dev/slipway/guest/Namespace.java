@@ -111,7 +111,10 @@ final class Namespace implements AutoCloseable {
             }
             return code.call();
         });
-        Thread thread = Thread.ofPlatform().daemon().name("in " + name.orElse("this namespace")).start(task);
+        Thread thread = Thread.ofPlatform()
+                .daemon()
+                .name("in " + name.orElse("this namespace"))
+                .start(task);
         try {
             return task.get();
         } catch (ExecutionException e) {
@@ -128,8 +131,8 @@ final class Namespace implements AutoCloseable {
 
     /** A listening socket on a free port, or on the given one. */
     ServerSocketChannel listen(String address, int port) throws IOException {
-        return call(() -> ServerSocketChannel.open(StandardProtocolFamily.INET)
-                .bind(new InetSocketAddress(address, port)));
+        return call(
+                () -> ServerSocketChannel.open(StandardProtocolFamily.INET).bind(new InetSocketAddress(address, port)));
     }
 
     /** A connection from here. */

@@ -45,7 +45,22 @@ final class NamespaceGuest implements AutoCloseable {
     /** Takes a lease with a real DHCP client and sets the guest up with it. */
     Lease lease() throws IOException {
         Path script = Lease.writeScript(machine.directory());
-        guest.run("busybox", "udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "10", "-T", "1", "-O", "mtu", "-s", script.toString())
+        guest.run(
+                        "busybox",
+                        "udhcpc",
+                        "-i",
+                        "eth0",
+                        "-f",
+                        "-n",
+                        "-q",
+                        "-t",
+                        "10",
+                        "-T",
+                        "1",
+                        "-O",
+                        "mtu",
+                        "-s",
+                        script.toString())
                 .orFail();
         lease = Lease.take(machine.directory());
         if (lease.values().containsKey("dns")) {
@@ -63,6 +78,11 @@ final class NamespaceGuest implements AutoCloseable {
     void reconnect() throws IOException {
         relay.disconnect();
         relay.connect(machine.socket());
+    }
+
+    /** Whether the backend lives and frames can go both ways. */
+    boolean isLinked() {
+        return machine.backend().isAlive() && relay.isConnected();
     }
 
     /** A TCP connection from the guest to a server on another machine, both ends in the test's hands. */

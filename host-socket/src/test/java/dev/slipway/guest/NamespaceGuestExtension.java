@@ -1,19 +1,20 @@
 package dev.slipway.guest;
 
 import java.io.IOException;
+import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.BeforeEachCallback;
 import org.junit.jupiter.api.extension.ConditionEvaluationResult;
 import org.junit.jupiter.api.extension.ExecutionCondition;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.ParameterContext;
 import org.junit.jupiter.api.extension.ParameterResolver;
-import org.junit.jupiter.api.extension.TestWatcher;
 
 /**
  * Gives tests the one {@link NamespaceGuest} of this run, with a lease, or skips them where the machine cannot have
- * one. With {@code SLIPWAY_GUEST_TESTS=required} in the environment, as in CI, skipping is a failure.
+ * one. A test after which the backend is dead or the link is down has failed, and the next one gets new machines.
  */
-final class NamespaceGuestExtension implements ExecutionCondition, BeforeEachCallback, ParameterResolver, TestWatcher {
+final class NamespaceGuestExtension
+        implements ExecutionCondition, BeforeEachCallback, AfterEachCallback, ParameterResolver {
 
     private static final ExtensionContext.Namespace STORE = ExtensionContext.Namespace.create(NamespaceGuest.class);
     private static final int REPORTED_CHARACTERS = 4_000;
@@ -25,7 +26,32 @@ final class NamespaceGuestExtension implements ExecutionCondition, BeforeEachCal
 
     @Override
     public void beforeEach(ExtensionContext context) throws IOException {
-        machines(context).orFail().online();
+        machines(context).started().online();
+    }
+
+    @Override
+    public void afterEach(ExtensionContext context) throws IOException {
+        Machines machines = machines(context);
+        if (machines.guest == null) {
+            return;
+        }
+        boolean healthy = machines.guest.isLinked();
+        boolean failed = context.getExecutionException().isPresent();
+        String output = machines.guest.backendOutput();
+        boolean leaked = output.contains("LEAK:");
+        if (failed || !healthy || leaked) {
+            String end = output.substring(Math.max(0, output.length() - REPORTED_CHARACTERS));
+            System.out.println(context.getDisplayName() + " failed; the end of the backend's output:\n" + end);
+        }
+        if (!healthy || leaked) {
+            machines.close();
+            if (!failed) {
+                throw new AssertionError(
+                        leaked
+                                ? "the backend leaked a buffer"
+                                : "after this test the backend was dead or the link down");
+            }
+        }
     }
 
     @Override
@@ -35,39 +61,30 @@ final class NamespaceGuestExtension implements ExecutionCondition, BeforeEachCal
 
     @Override
     public Object resolveParameter(ParameterContext parameter, ExtensionContext context) {
-        return machines(context).guest();
-    }
-
-    @Override
-    public void testFailed(ExtensionContext context, Throwable cause) {
-        NamespaceGuest guest = machines(context).guest();
-        if (guest != null) {
-            String output = guest.backendOutput();
-            String end = output.substring(Math.max(0, output.length() - REPORTED_CHARACTERS));
-            System.out.println(context.getDisplayName() + " failed; the end of the backend's output:\n" + end);
-        }
+        return machines(context).guest;
     }
 
     private static Machines machines(ExtensionContext context) {
-        return context.getRoot()
-                .getStore(STORE)
-                .computeIfAbsent(Machines.class, key -> Machines.start(), Machines.class);
+        return context.getRoot().getStore(STORE).computeIfAbsent(Machines.class, key -> new Machines(), Machines.class);
     }
 
-    /** The guest of this run, or why it did not start: that is tried once. */
-    private record Machines(NamespaceGuest guest, IOException failure) implements AutoCloseable {
+    /** The guest of this run, or why none starts: a start that failed is not tried again for every test. */
+    private static final class Machines implements AutoCloseable {
 
-        static Machines start() {
-            try {
-                return new Machines(NamespaceGuest.start(Backend.chosen()), null);
-            } catch (IOException e) {
-                return new Machines(null, e);
-            }
-        }
+        private NamespaceGuest guest;
+        private IOException failure;
 
-        NamespaceGuest orFail() throws IOException {
+        NamespaceGuest started() throws IOException {
             if (failure != null) {
                 throw new IOException("the guest did not start: " + failure.getMessage(), failure);
+            }
+            if (guest == null) {
+                try {
+                    guest = NamespaceGuest.start(Backend.chosen());
+                } catch (IOException e) {
+                    failure = e;
+                    throw e;
+                }
             }
             return guest;
         }
@@ -76,6 +93,7 @@ final class NamespaceGuestExtension implements ExecutionCondition, BeforeEachCal
         public void close() {
             if (guest != null) {
                 guest.close();
+                guest = null;
             }
         }
     }

@@ -1,15 +1,22 @@
 package dev.slipway.guest;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /** What a machine must have for tests with a real kernel as the guest; each answer is the first thing missing. */
 final class Prerequisites {
 
     private static final String PATH = System.getenv().getOrDefault("PATH", "/usr/bin:/bin");
+
+    private static final int PT_INTERP = 3;
 
     private Prerequisites() {}
 
@@ -25,7 +32,7 @@ final class Prerequisites {
         if (!Files.isWritable(Path.of("/dev/net/tun"))) {
             return Optional.of("/dev/net/tun is not there or not writable (root is needed)");
         }
-        Optional<String> program = Stream.of("ip", "busybox", "ping", "dig", "dnsmasq")
+        Optional<String> program = Stream.of("ip", "busybox", "ping", "dig", "curl", "dnsmasq")
                 .filter(name -> find(name).isEmpty())
                 .findFirst();
         if (program.isPresent()) {
@@ -40,20 +47,48 @@ final class Prerequisites {
 
     /** Why there can be no guest in QEMU here, if there cannot. */
     static Optional<String> missingForQemu() {
-        if (!System.getProperty("os.name").equals("Linux") || !System.getProperty("os.arch").equals("amd64")) {
+        if (!System.getProperty("os.name").equals("Linux")
+                || !System.getProperty("os.arch").equals("amd64")) {
             return Optional.of("the guest kernel and busybox are those of Linux on amd64");
         }
         if (find("qemu-system-x86_64").isEmpty()) {
             return Optional.of("no program qemu-system-x86_64 on the path");
         }
-        if (find("busybox").isEmpty()) {
-            return Optional.of("no program busybox on the path");
+        String version = qemuVersion();
+        if (!version.matches("(7\\.([2-9]|\\d\\d)|[89]\\.|\\d\\d+\\.).*")) {
+            return Optional.of("-netdev stream needs QEMU 7.2 or newer; this is " + version);
+        }
+        Optional<Path> busybox = find("busybox");
+        if (busybox.isEmpty() || !isStatic(busybox.get())) {
+            return Optional.of("no statically linked busybox on the path (Debian: busybox-static)");
         }
         if (System.getenv(QemuMachine.KERNEL_VARIABLE) == null) {
             return Optional.of(QemuMachine.KERNEL_VARIABLE
                     + " does not name the folder of an unpacked linux-image-*-cloud-amd64 package");
         }
         return Optional.empty();
+    }
+
+    private static String qemuVersion() {
+        try {
+            String said = Subprocess.run("qemu-system-x86_64", "--version").output();
+            Matcher matcher = Pattern.compile("version (\\S+)").matcher(said);
+            return matcher.find() ? matcher.group(1) : said.strip();
+        } catch (IOException e) {
+            return e.toString();
+        }
+    }
+
+    /** Whether an ELF file of 64 bits names no program interpreter: only then does it run on its own. */
+    private static boolean isStatic(Path file) {
+        try {
+            ByteBuffer elf = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
+            int table = (int) elf.getLong(32);
+            int entryBytes = elf.getShort(54);
+            return IntStream.range(0, elf.getShort(56)).noneMatch(i -> elf.getInt(table + i * entryBytes) == PT_INTERP);
+        } catch (IOException | IndexOutOfBoundsException e) {
+            return false;
+        }
     }
 
     /** The file of a program on the path; /usr/sbin and /sbin count, wherever the path leads. */

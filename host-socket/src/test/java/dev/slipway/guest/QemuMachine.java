@@ -24,32 +24,32 @@ final class QemuMachine {
     private static final String MAC = "5a:94:ef:e4:0c:aa";
     private static final Duration FIRST_WORD = Duration.ofSeconds(20);
     private static final String INIT = """
-            #!/bin/busybox sh
-            /bin/busybox mkdir -p /proc /sys /tmp /etc
-            /bin/busybox --install -s /bin
-            export PATH=/bin
-            mount -t proc proc /proc
-            mount -t sysfs sys /sys
-            mount -t devtmpfs dev /dev
-            echo "@@ up"
-            for module in $(cat /modules/order); do insmod /modules/$module || echo "@@ module-failed $module"; done
-            tries=0
-            while [ ! -e /sys/class/net/eth0 ] && [ $tries -lt 50 ]; do usleep 100000; tries=$((tries + 1)); done
-            ip link set lo up
-            ip link set eth0 up
-            sh -e /commands
-            echo "@@ exit $?"
-            poweroff -f
-            """;
+        #!/bin/busybox sh
+        /bin/busybox mkdir -p /proc /sys /tmp /etc
+        /bin/busybox --install -s /bin
+        export PATH=/bin
+        mount -t proc proc /proc
+        mount -t sysfs sys /sys
+        mount -t devtmpfs dev /dev
+        echo "@@ up"
+        for module in $(cat /modules/order); do insmod /modules/$module || echo "@@ module-failed $module"; done
+        tries=0
+        while [ ! -e /sys/class/net/eth0 ] && [ $tries -lt 50 ]; do usleep 100000; tries=$((tries + 1)); done
+        ip link set lo up
+        ip link set eth0 up
+        sh -e /commands
+        echo "@@ exit $?"
+        poweroff -f
+        """;
     private static final String DHCP_SCRIPT = """
-            #!/bin/sh
-            case $1 in bound) ;; *) exit 0 ;; esac
-            ip address add $ip/$mask dev $interface
-            ip link set $interface mtu $mtu
-            ip route add default via $router
-            for d in $dns; do echo "nameserver $d"; done > /etc/resolv.conf
-            echo "@@ lease $ip $router $dns $mtu"
-            """;
+        #!/bin/sh
+        case $1 in bound) ;; *) exit 0 ;; esac
+        ip address add $ip/$mask dev $interface
+        ip link set $interface mtu $mtu
+        ip route add default via $router
+        for d in $dns; do echo "nameserver $d"; done > /etc/resolv.conf
+        echo "@@ lease $ip $router $dns $mtu"
+        """;
     /** The guest's commands start with this: a lease, or the end. */
     static final String LEASE = "udhcpc -i eth0 -f -n -q -t 10 -T 1 -O mtu -s /dhcp.sh\n";
 
@@ -84,12 +84,16 @@ final class QemuMachine {
         Path log = directory.resolve("console");
         try (Subprocess qemu = host.start(log, command)) {
             try {
-                Await.until("the guest's first word", FIRST_WORD, () -> !qemu.isAlive() || qemu.output().contains("@@ up"));
+                Await.until(
+                        "the guest's first word",
+                        FIRST_WORD,
+                        () -> !qemu.isAlive() || qemu.output().contains("@@ up"));
             } catch (IOException e) {
                 return Optional.empty();
             }
             if (!qemu.awaitExit(timeout)) {
-                throw new IOException("the guest did not power off within " + timeout + "; its console: " + qemu.output());
+                throw new IOException(
+                        "the guest did not power off within " + timeout + "; its console: " + qemu.output());
             }
             if (qemu.exitValue() != 0) {
                 throw new IOException("QEMU ended with exit code " + qemu.exitValue() + ": " + qemu.output());
@@ -99,7 +103,8 @@ final class QemuMachine {
     }
 
     private List<String> command(Path socket, Path files, String accelerator) {
-        List<String> words = new ArrayList<>(List.of("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot"));
+        List<String> words =
+                new ArrayList<>(List.of("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot"));
         words.addAll(List.of("-machine", "q35", "-accel", accelerator, "-cpu", "max", "-smp", "1", "-m", "384M"));
         words.addAll(List.of("-display", "none", "-serial", "stdio"));
         words.addAll(List.of("-kernel", kernel.image().toString(), "-initrd", files.toString()));
@@ -115,7 +120,8 @@ final class QemuMachine {
         archive.addDirectory("dev");
         archive.addDirectory("modules");
         archive.addDevice("dev/console", 5, 1);
-        archive.addFile("bin/busybox", Files.readAllBytes(Prerequisites.find("busybox").orElseThrow()));
+        archive.addFile(
+                "bin/busybox", Files.readAllBytes(Prerequisites.find("busybox").orElseThrow()));
         Map<String, byte[]> modules = kernel.modulesInOrder("virtio_pci", "virtio_net");
         modules.forEach((name, content) -> archive.addFile("modules/" + name, content));
         archive.addFile("modules/order", ascii(String.join("\n", modules.keySet())));
@@ -146,7 +152,8 @@ final class QemuMachine {
 
         /** What followed a keyword, for instance {@code lease}; the whole console if it was not said. */
         String said(String keyword) {
-            Matcher line = Pattern.compile("^@@ " + keyword + " (.*?)\\s*$", Pattern.MULTILINE).matcher(text);
+            Matcher line = Pattern.compile("^@@ " + keyword + " (.*?)\\s*$", Pattern.MULTILINE)
+                    .matcher(text);
             return line.find() ? line.group(1) : "not said: " + keyword + " in: " + text;
         }
     }

@@ -41,7 +41,8 @@ final class Subprocess implements AutoCloseable {
             boolean ended = child.awaitExit(timeout);
             child.close();
             String output = Files.readString(log, StandardCharsets.UTF_8);
-            return new Result(command, child.process.exitValue(), ended ? output : output + "\n(ended after " + timeout + ")");
+            return new Result(
+                    command, child.process.exitValue(), ended ? output : output + "\n(ended after " + timeout + ")");
         } finally {
             Files.delete(log);
         }
@@ -53,7 +54,8 @@ final class Subprocess implements AutoCloseable {
         } catch (InterruptedException e) {
             close();
             Thread.currentThread().interrupt();
-            throw new IOException("interrupted while waiting for " + process.info().commandLine(), e);
+            throw new IOException(
+                    "interrupted while waiting for " + process.info().commandLine(), e);
         }
     }
 

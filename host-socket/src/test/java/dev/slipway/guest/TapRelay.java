@@ -61,8 +61,9 @@ final class TapRelay implements AutoCloseable {
         }
     }
 
+    /** Whether the backend has not ended the connection. */
     boolean isConnected() {
-        return toGuest != null && toGuest.isAlive();
+        return toGuest != null && toGuest.isAlive() && fromGuest.isAlive();
     }
 
     /** Every frame of both directions from now on also goes there; null ends that. */

@@ -30,6 +30,7 @@ final class FakeGuest implements HostStream.Listener {
     private final MemorySegment memory = Arena.ofAuto().allocate(WINDOW);
     HostStream stream;
     boolean inSeam;
+    boolean tinyWrites;
 
     private Random random = new Random(0);
     private boolean reading;
@@ -181,14 +182,14 @@ final class FakeGuest implements HostStream.Listener {
                 if (room == 0) {
                     break;
                 }
-                int length = (int) Math.min(Math.min(room, toSend - sentBytes), 1 + random.nextInt(20_000));
+                int length = (int) Math.min(Math.min(room, toSend - sentBytes), tinyWrites ? 1 : 1 + random.nextInt(20_000));
                 for (int i = 0; i < length; i++) {
                     memory.set(ValueLayout.JAVA_BYTE, i, pattern(sentBytes + i));
                 }
                 stream.write(memory, 0, length);
                 sentBytes += length;
                 promisedEdge = Math.max(promisedEdge, sentBytes + stream.room());
-                if (random.nextInt(8) == 0) {
+                if (tinyWrites || random.nextInt(8) == 0) {
                     stream.flush();
                 }
             }

@@ -15,15 +15,16 @@ import java.lang.foreign.MemorySegment;
  *   acknowledged ≤ taken by the host's kernel ≤ received in order ≤ promised (right edge of the window)
  * </pre>
  *
- * The right edge never moves back. It moves on by what the host's socket has room for, and by at least a segment at a
- * time (RFC 9293, section 3.8.6.2.2), so that the guest never sees a silly window.
+ * The right edge never moves back, and never beyond what the host's socket has room for. It moves on by at least a
+ * segment at a time (RFC 9293, section 3.8.6.2.2), so that the guest never sees a silly window. What the guest reads out
+ * of the window field may be less than one step of the scale behind it (RFC 7323, section 2.4): the field is rounded up
+ * as long as the host has room for that, and down otherwise.
  */
 final class FromGuest {
 
     /** The shift of the windows we announce: up to 16 MiB in steps of 256 bytes. */
     static final int WINDOW_SCALE = 8;
 
-    private static final int MAX_WINDOW = 0xFFFF << WINDOW_SCALE;
     /** The right edge moves by a segment at least, but a host socket smaller than a large segment must do too. */
     private static final int MAX_STEP = 8 << 10;
 
@@ -34,6 +35,7 @@ final class FromGuest {
     private final int irs;
     private final int step;
     private final int scale;
+    private final long maxWindow;
 
     private long received;
     private long promised;
@@ -56,6 +58,7 @@ final class FromGuest {
         this.irs = irs;
         this.step = Math.min(mss, MAX_STEP);
         this.scale = scaled ? WINDOW_SCALE : 0;
+        this.maxWindow = 0xFFFFL << scale;
     }
 
     /** The stream position of a sequence number near the end of what was received. */
@@ -66,6 +69,11 @@ final class FromGuest {
     /** The position expected next, the FIN counted. */
     long expected() {
         return finPassedOn ? received + 1 : received;
+    }
+
+    /** The position the guest was told last to go on from. */
+    long acknowledged() {
+        return acknowledged;
     }
 
     long promised() {
@@ -140,11 +148,14 @@ final class FromGuest {
     private void fillFromQueue() {
         while (outOfOrder != null && !outOfOrder.isEmpty() && outOfOrder.firstStart() <= received) {
             long start = outOfOrder.firstStart();
+            int before = outOfOrder.bytes();
             byte[] piece = outOfOrder.removeFirst();
-            table.outOfOrderChanged(-piece.length);
-            int skip = (int) Math.min(piece.length, received - start);
-            if (skip < piece.length) {
-                pass(MemorySegment.ofArray(piece), skip, piece.length - skip);
+            table.outOfOrderChanged(outOfOrder.bytes() - before);
+            long skip = received - start;
+            // A guest that says it ended before what it sent has ended.
+            long length = finPosition == NO_FIN ? piece.length : Math.min(piece.length, finPosition - start);
+            if (skip < length) {
+                pass(MemorySegment.ofArray(piece), skip, (int) (length - skip));
             }
             acknowledgeNow = true;
         }
@@ -169,7 +180,7 @@ final class FromGuest {
         if (finPassedOn) {
             return false;
         }
-        long opened = received + stream.room() - promised;
+        long opened = grantable(stream.room()) - promised;
         return opened >= 2L * step || opened >= step && promised - acknowledged < step;
     }
 
@@ -195,20 +206,35 @@ final class FromGuest {
     }
 
     /**
-     * The window field for a segment that is about to be sent; to be asked after {@link #acknowledgement}. The field is
-     * rounded up, so that the right edge does not move back for the sake of the scale.
+     * The window field for a segment that is about to be sent; to be asked after {@link #acknowledgement}.
      */
     int window() {
+        long limit = promised;
         if (!finPassedOn) {
-            long edge = received + Math.min(stream.room(), MAX_WINDOW);
+            int room = stream.room();
+            limit = received + room;
+            long edge = grantable(room);
             if (edge - promised >= step) {
                 promised = edge;
             }
         }
         long open = Math.max(0, promised - acknowledged);
         long field = Math.min((open + (1L << scale) - 1) >>> scale, 0xFFFF);
-        promised = Math.max(promised, acknowledged + (field << scale));
+        long edge = acknowledged + (field << scale);
+        if (edge > promised) {
+            if (edge > limit) {
+                return (int) (open >>> scale);
+            }
+            promised = edge;
+        }
         return (int) field;
+    }
+
+    /** How far the right edge may go, less what rounding up the field may add to it. */
+    private long grantable(int room) {
+        long unit = 1L << scale;
+        long spare = room > 4 * unit ? unit - 1 : 0;
+        return Math.min(received + room - spare, acknowledged + maxWindow);
     }
 
     /** The window field of the SYN-ACK or SYN, which is never scaled (RFC 7323, section 2.2). */

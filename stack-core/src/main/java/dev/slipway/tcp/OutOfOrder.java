@@ -12,6 +12,9 @@ import java.util.Arrays;
  */
 final class OutOfOrder {
 
+    /** What a piece takes beside its payload: the array's header, and its place in the lists. */
+    static final int PIECE_OVERHEAD = 32;
+
     /** More pieces than this make no connection faster, and their bookkeeping would be the guest's to choose. */
     static final int MAX_PIECES = 1024;
 
@@ -25,7 +28,7 @@ final class OutOfOrder {
         return size == 0;
     }
 
-    /** Payload bytes held. */
+    /** Bytes of memory that are held: payload, and {@link #PIECE_OVERHEAD} for each piece. */
     int bytes() {
         return bytes;
     }
@@ -34,7 +37,7 @@ final class OutOfOrder {
      * Keeps what is new of some payload.
      *
      * @param start stream position of the first byte
-     * @param room how many bytes may be added
+     * @param room how many bytes of memory may be added
      * @return false if some of it found no room
      */
     boolean add(long start, MemorySegment payload, long offset, int length, int room) {
@@ -50,13 +53,13 @@ final class OutOfOrder {
             }
             long pieceEnd = index < size ? Math.min(end, starts[index]) : end;
             int pieceLength = (int) (pieceEnd - at);
-            if (added + pieceLength > room || size == MAX_PIECES) {
+            if (added + pieceLength + PIECE_OVERHEAD > room || size == MAX_PIECES) {
                 return false;
             }
             byte[] piece = new byte[pieceLength];
             MemorySegment.copy(payload, ValueLayout.JAVA_BYTE, offset + (at - start), piece, 0, pieceLength);
             insert(index, at, piece);
-            added += pieceLength;
+            added += pieceLength + PIECE_OVERHEAD;
             at = pieceEnd;
             index++;
         }
@@ -76,7 +79,7 @@ final class OutOfOrder {
         System.arraycopy(starts, 1, starts, 0, size);
         System.arraycopy(pieces, 1, pieces, 0, size);
         pieces[size] = null;
-        bytes -= piece.length;
+        bytes -= piece.length + PIECE_OVERHEAD;
         return piece;
     }
 
@@ -162,6 +165,6 @@ final class OutOfOrder {
         starts[index] = start;
         pieces[index] = piece;
         size++;
-        bytes += piece.length;
+        bytes += piece.length + PIECE_OVERHEAD;
     }
 }

@@ -3,14 +3,12 @@ package dev.slipway.tcp;
 import dev.slipway.stack.HostStream;
 import dev.slipway.stack.Ipv4Output;
 import dev.slipway.time.Timed;
-import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.Icmpv4Packet;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.TcpSegment;
-import java.lang.foreign.MemorySegment;
 
 /**
  * One TCP connection of the guest and the host connection it is translated to: its life from SYN to the last
@@ -42,7 +40,6 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     private static final long HANDSHAKE_TIMEOUT = 1_000_000_000L;
     private static final int HANDSHAKE_TRIES = 6;
     private static final long TIME_WAIT = 1_000_000_000L;
-    private static final int SYN_OPTIONS = 12;
 
     final int guest;
     final int guestPort;
@@ -62,10 +59,11 @@ final class TcpConnection extends Timed implements HostStream.Listener {
 
     private final TcpTable table;
     private final Ipv4Output output;
+    private final SegmentsToGuest segments;
     private final int iss;
     private final int ourMss;
     private HostStream stream;
-    private State state;
+    private State state = State.CONNECTING;
     private FromGuest fromGuest;
     private ToGuest toGuest;
 
@@ -85,6 +83,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     TcpConnection(TcpTable table, Ipv4Output output, int guest, int guestPort, int remote, int remotePort, int iss) {
         this.table = table;
         this.output = output;
+        this.segments = new SegmentsToGuest(output, guest, guestPort, remote, remotePort);
         this.guest = guest;
         this.guestPort = guestPort;
         this.remote = remote;
@@ -104,7 +103,6 @@ final class TcpConnection extends Timed implements HostStream.Listener {
 
     /** The guest's SYN: the host connects first, then it is answered. */
     void connect(TcpSegment syn, HostStream hostStream) {
-        state = State.CONNECTING;
         stream = hostStream;
         learn(syn);
     }
@@ -114,10 +112,12 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         state = State.SYN_SENT;
         stream = hostStream;
         hostConnected = true;
-        sendSyn(now);
+        sendSyn();
+        awaitAnswer(now);
     }
 
-    private void learn(TcpSegment syn) {
+    /** Takes over what the guest's SYN says. */
+    void learn(TcpSegment syn) {
         irs = syn.sequence();
         guestMss = Math.clamp(syn.hasMaximumSegmentSize() ? syn.maximumSegmentSize() : DEFAULT_MSS, MIN_MSS, ourMss);
         guestScale = syn.windowScale();
@@ -128,11 +128,9 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         return guestScale != TcpSegment.NO_WINDOW_SCALE;
     }
 
-    private void establishDirections(TcpSegment segment) {
+    private void makeDirections() {
         fromGuest = new FromGuest(table, stream, irs, ourMss, isScaled());
-        fromGuest.initialWindow();
         toGuest = new ToGuest(this, stream, output, iss, guestMss, isScaled() ? guestScale : 0, guestSelective);
-        toGuest.open(segment);
     }
 
     /**
@@ -141,6 +139,10 @@ final class TcpConnection extends Timed implements HostStream.Listener {
      * @return true if it is a SYN that begins a new connection in this one's place
      */
     boolean segmentArrived(TcpSegment segment, long now) {
+        if (hostReset) {
+            // The host's side is gone already; the guest hears of it when the turn ends.
+            return false;
+        }
         switch (state) {
             case CONNECTING -> {
                 return arrivedConnecting(segment);
@@ -186,10 +188,11 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         }
         if (acknowledges && segment.has(TcpSegment.SYN)) {
             learn(segment);
-            establishDirections(segment);
+            makeDirections();
+            fromGuest.initialWindow();
+            toGuest.open(segment);
             becomeOpen();
             fromGuest.acknowledgeNow();
-            outputDue = true;
         }
     }
 
@@ -204,6 +207,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
                 close();
                 return true;
             }
+            table.challenge(this);
             return false;
         }
         if (segment.sequenceLength() > 0) {
@@ -221,7 +225,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         }
         if (segment.has(TcpSegment.SYN)) {
             if (state == State.SYN_RECEIVED && segment.sequence() == irs && !segment.has(TcpSegment.ACK)) {
-                sendSyn(now);
+                sendSyn();
             } else {
                 table.challenge(this);
             }
@@ -251,8 +255,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
             table.challenge(this);
             return;
         }
-        toGuest.acknowledge(segment, now);
-        outputDue = true;
+        outputDue |= toGuest.acknowledge(segment, now);
         if (segment.sequenceLength() == 0) {
             // A keepalive has the sequence number before the one expected and wants an answer (RFC 9293, 3.8.4).
             if (position < fromGuest.expected()) {
@@ -266,11 +269,16 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         }
     }
 
+    /**
+     * Only the sequence number expected next resets (RFC 5961, section 3.2). To the guest that is what was acknowledged
+     * last, which may be less than what has come: that is what it answers with to a challenge, and for a process that
+     * has died.
+     */
     private void arrivedReset(long position) {
-        if (position == fromGuest.expected()) {
+        if (position == fromGuest.expected() || position == fromGuest.acknowledged()) {
             counters().guestReset();
             abort();
-        } else if (position > fromGuest.expected() && position < fromGuest.promised()) {
+        } else if (position > fromGuest.acknowledged() && position < fromGuest.promised()) {
             table.challenge(this);
         } else {
             table.drops().count(DropReason.TCP_RST_OUT_OF_WINDOW);
@@ -279,43 +287,52 @@ final class TcpConnection extends Timed implements HostStream.Listener {
 
     private void becomeOpen() {
         state = State.OPEN;
+        outputDue = true;
         handshakeDeadline = NEVER;
         table.noLongerHalfOpen(this);
         counters().open();
     }
 
-    /** The end of a turn in which something happened to this connection. */
-    void turn(long now) {
+    /**
+     * The end of a turn in which something happened to this connection.
+     *
+     * @param share of the channel's room, in bytes, so that those whose turn comes later find some
+     */
+    void turn(long now, int share) {
         if (hostReset) {
             counters().hostReset();
-            if (state != State.CONNECTING) {
-                sendReset();
-            }
+            sendReset();
             close();
             return;
         }
         if (state == State.CONNECTING) {
             turnConnecting(now);
-            return;
-        }
-        if (state == State.OPEN) {
-            fromGuest.flush();
-            if (outputDue) {
-                outputDue = false;
-                toGuest.transmit(now);
-            }
-            if (fromGuest.owesAcknowledgement()) {
-                sendAcknowledgement();
-            }
-            if (toGuest.isBlocked()) {
-                outputDue = true;
-                table.blocked(this);
-            }
-            if (fromGuest.isFinished() && toGuest.isFinished()) {
-                finish(now);
-            }
+        } else if (state == State.OPEN) {
+            turnOpen(now, share);
         } else if (state == State.TIME_WAIT && fromGuest.owesAcknowledgement()) {
             sendAcknowledgement();
+        }
+    }
+
+    private void turnOpen(long now, int share) {
+        fromGuest.flush();
+        if (outputDue) {
+            if (table.isCongested()) {
+                table.blocked(this, true);
+            } else {
+                outputDue = false;
+                boolean sent = toGuest.transmit(now, share);
+                if (toGuest.isBlocked()) {
+                    outputDue = true;
+                    table.blocked(this, !sent);
+                }
+            }
+        }
+        if (fromGuest.owesAcknowledgement()) {
+            sendAcknowledgement();
+        }
+        if (fromGuest.isFinished() && toGuest.isFinished()) {
+            finish(now);
         }
     }
 
@@ -324,16 +341,16 @@ final class TcpConnection extends Timed implements HostStream.Listener {
             fail(failure);
         } else if (hostConnected) {
             state = State.SYN_RECEIVED;
-            fromGuest = new FromGuest(table, stream, irs, ourMss, isScaled());
-            toGuest = new ToGuest(this, stream, output, iss, guestMss, isScaled() ? guestScale : 0, guestSelective);
-            sendSyn(now);
+            makeDirections();
+            sendSyn();
+            awaitAnswer(now);
         }
     }
 
     private void fail(HostStream.ConnectFailure why) {
         counters().refuse();
         switch (why) {
-            case REFUSED, EXHAUSTED -> sendRefusal();
+            case REFUSED, EXHAUSTED -> sendReset();
             case HOST_UNREACHABLE -> sendUnreachable(Icmpv4Packet.CODE_HOST_UNREACHABLE);
             case NETWORK_UNREACHABLE -> sendUnreachable(Icmpv4Packet.CODE_NET_UNREACHABLE);
             case PROHIBITED -> sendUnreachable(Icmpv4Packet.CODE_PROHIBITED);
@@ -344,32 +361,36 @@ final class TcpConnection extends Timed implements HostStream.Listener {
 
     /** Both ends are done and acknowledged. */
     private void finish(long now) {
-        if (stream != null) {
-            stream.close();
-            stream = null;
-        }
+        HostStream ended = stream;
+        stream = null;
         state = State.TIME_WAIT;
         timeWaitUntil = now + TIME_WAIT;
         watch();
+        if (ended != null) {
+            ended.close();
+        }
+    }
+
+    private void sendUnreachable(int code) {
+        output.sendUnreachable(code, Ipv4Packet.PROTOCOL_TCP, guest, remote, ports, irs, table.gateway());
     }
 
     /** Ends both sides at once: the host's peer sees a reset. */
     void abort() {
-        if (stream != null) {
-            stream.reset();
-            stream = null;
-        }
+        HostStream ended = stream;
         close();
+        if (ended != null) {
+            ended.reset();
+        }
     }
 
     /** As {@link #abort}, and the guest sees a reset too. */
     void abortBoth() {
-        if (fromGuest != null && state != State.TIME_WAIT) {
+        try {
             sendReset();
-        } else if (state == State.CONNECTING) {
-            sendRefusal();
+        } finally {
+            abort();
         }
-        abort();
     }
 
     private void close() {
@@ -385,73 +406,48 @@ final class TcpConnection extends Timed implements HostStream.Listener {
 
     /** Sends a segment whose payload is in place behind room for a header without options. */
     void send(Frame frame, int flags, int sequence, int payloadLength, int mss) {
-        send(frame, flags, sequence, TcpSegment.HEADER_LENGTH, payloadLength, mss);
-    }
-
-    private void send(Frame frame, int flags, int sequence, int headerLength, int payloadLength, int mss) {
         int acknowledgement = fromGuest.acknowledgement();
-        writeAndSend(frame, flags, sequence, acknowledgement, fromGuest.window(), headerLength, payloadLength, mss);
-    }
-
-    private void writeAndSend(
-            Frame frame, int flags, int sequence, int acknowledgement, int window, int headerLength, int payloadLength, int mss) {
-        int length = headerLength + payloadLength;
-        TcpSegment.write(
-                frame.bytes(), frame.offset() + Ipv4Output.HEADERS, remote, remotePort, guest, guestPort, sequence,
-                acknowledgement, flags, window, headerLength, length);
-        frame.checksumPartial(Ipv4Output.HEADERS, TcpSegment.CHECKSUM);
-        if (payloadLength > mss) {
-            frame.largeUnit(mss);
-        }
-        output.send(frame, length, remote, guest, Ipv4Packet.PROTOCOL_TCP);
+        segments.send(
+                frame, flags, sequence, acknowledgement, fromGuest.window(), TcpSegment.HEADER_LENGTH, payloadLength, mss);
     }
 
     /** Sends a segment without payload. */
     void sendControl(int flags, int sequence) {
-        Frame frame = output.begin(TcpSegment.HEADER_LENGTH);
-        send(frame, flags, sequence, TcpSegment.HEADER_LENGTH, 0, Integer.MAX_VALUE);
+        int acknowledgement = fromGuest.acknowledgement();
+        segments.sendControl(flags, sequence, acknowledgement, fromGuest.window());
     }
 
     /** Sends what the guest is owed: what has come, what may come, what is missing in between. */
     void sendAcknowledgement() {
-        Frame frame = output.begin(TcpSegment.HEADER_LENGTH + 4 + 8 * TcpSegment.MAX_SACK_BLOCKS);
-        int options = guestSelective
-                ? fromGuest.writeSelectiveAcks(frame.bytes(), frame.offset() + Ipv4Output.HEADERS + TcpSegment.HEADER_LENGTH)
-                : 0;
-        send(frame, TcpSegment.ACK, toGuest.nextSequence(), TcpSegment.HEADER_LENGTH + options, 0, Integer.MAX_VALUE);
+        Frame frame = segments.begin(SegmentsToGuest.MAX_SACK_OPTION, 0);
+        int options = guestSelective ? fromGuest.writeSelectiveAcks(frame.bytes(), SegmentsToGuest.options(frame)) : 0;
+        int acknowledgement = fromGuest.acknowledgement();
+        segments.send(
+                frame, TcpSegment.ACK, toGuest.nextSequence(), acknowledgement, fromGuest.window(),
+                TcpSegment.HEADER_LENGTH + options, 0, Integer.MAX_VALUE);
     }
 
+    /** Tells the guest that the connection is gone, whatever it knows of it. */
     private void sendReset() {
-        Frame frame = output.begin(TcpSegment.HEADER_LENGTH);
-        writeAndSend(
-                frame, TcpSegment.RST | TcpSegment.ACK, toGuest.nextSequence(), fromGuest.lastAcknowledgement(), 0,
-                TcpSegment.HEADER_LENGTH, 0, Integer.MAX_VALUE);
+        switch (state) {
+            case CONNECTING -> segments.sendControl(TcpSegment.RST | TcpSegment.ACK, 0, irs + 1, 0);
+            case SYN_SENT -> segments.sendControl(TcpSegment.RST, iss + 1, 0, 0);
+            case SYN_RECEIVED, OPEN -> segments.sendControl(
+                    TcpSegment.RST | TcpSegment.ACK, toGuest.nextSequence(), fromGuest.lastAcknowledgement(), 0);
+            case TIME_WAIT, CLOSED -> {}
+        }
     }
 
-    private void sendRefusal() {
-        Frame frame = output.begin(TcpSegment.HEADER_LENGTH);
-        writeAndSend(
-                frame, TcpSegment.RST | TcpSegment.ACK, 0, irs + 1, 0, TcpSegment.HEADER_LENGTH, 0, Integer.MAX_VALUE);
+    private void sendSyn() {
+        if (state == State.SYN_RECEIVED) {
+            segments.sendSyn(
+                    TcpSegment.SYN | TcpSegment.ACK, iss, irs + 1, fromGuest.initialWindow(), ourMss, isScaled(), guestSelective);
+        } else {
+            segments.sendSyn(TcpSegment.SYN, iss, 0, Math.min(stream.room(), 0xFFFF), ourMss, true, true);
+        }
     }
 
-    private void sendUnreachable(int code) {
-        output.sendUnreachable(code, Ipv4Packet.PROTOCOL_TCP, guest, remote, ports, irs, table.gateway());
-    }
-
-    private void sendSyn(long now) {
-        boolean answer = state == State.SYN_RECEIVED;
-        boolean scale = !answer || isScaled();
-        boolean selective = !answer || guestSelective;
-        Frame frame = output.begin(TcpSegment.HEADER_LENGTH + SYN_OPTIONS);
-        MemorySegment bytes = frame.bytes();
-        long options = frame.offset() + Ipv4Output.HEADERS + TcpSegment.HEADER_LENGTH;
-        BigEndian.putI32(bytes, options, TcpSegment.OPTION_MSS << 24 | 4 << 16 | ourMss);
-        BigEndian.putI32(bytes, options + 4, scale ? 0x0100_0000 | TcpSegment.OPTION_WINDOW_SCALE << 16 | 3 << 8 | FromGuest.WINDOW_SCALE : 0x0101_0101);
-        BigEndian.putI32(bytes, options + 8, selective ? 0x0101_0000 | TcpSegment.OPTION_SACK_PERMITTED << 8 | 2 : 0x0101_0101);
-        int window = answer ? fromGuest.initialWindow() : Math.min(stream.room(), 0xFFFF);
-        writeAndSend(
-                frame, answer ? TcpSegment.SYN | TcpSegment.ACK : TcpSegment.SYN, iss, answer ? irs + 1 : 0, window,
-                TcpSegment.HEADER_LENGTH + SYN_OPTIONS, 0, Integer.MAX_VALUE);
+    private void awaitAnswer(long now) {
         handshakeDeadline = now + (HANDSHAKE_TIMEOUT << tries);
         watch();
     }
@@ -485,6 +481,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     @Override
     public void reset() {
         hostReset = true;
+        stream = null;
         wantsTurn();
     }
 
@@ -495,7 +492,6 @@ final class TcpConnection extends Timed implements HostStream.Listener {
 
     void wantsTurn() {
         if (state != State.CLOSED) {
-            outputDue |= state == State.OPEN && toGuest.isBlocked();
             table.wantsTurn(this);
         }
     }
@@ -512,14 +508,22 @@ final class TcpConnection extends Timed implements HostStream.Listener {
 
     @Override
     protected long deadline() {
-        if (state == State.CLOSED) {
+        if (state == State.CLOSED || hostReset) {
             return NEVER;
         }
-        return Math.min(Math.min(handshakeDeadline, timeWaitUntil), toGuest == null || state != State.OPEN ? NEVER : toGuest.deadline());
+        return state == State.OPEN ? toGuest.deadline() : Math.min(handshakeDeadline, timeWaitUntil);
     }
 
     @Override
     protected void expired(long now) {
+        try {
+            timedOut(now);
+        } catch (RuntimeException failure) {
+            table.failed(this, failure);
+        }
+    }
+
+    private void timedOut(long now) {
         if (state == State.TIME_WAIT) {
             if (now >= timeWaitUntil) {
                 close();
@@ -529,7 +533,8 @@ final class TcpConnection extends Timed implements HostStream.Listener {
                 counters().abandon();
                 abort();
             } else {
-                sendSyn(now);
+                sendSyn();
+                awaitAnswer(now);
             }
         } else if (state == State.OPEN && now >= toGuest.deadline() && !toGuest.expired(now)) {
             counters().abandon();

@@ -43,11 +43,15 @@ public final class TcpTable {
 
     private ArrayDeque<TcpConnection> turns = new ArrayDeque<>();
     private ArrayDeque<TcpConnection> running = new ArrayDeque<>();
+    /** Those that found the channel full: such as sent nothing in their turn, and such as sent something. */
+    private final ArrayDeque<TcpConnection> starved = new ArrayDeque<>();
+
     private final ArrayDeque<TcpConnection> blocked = new ArrayDeque<>();
     private Runnable turnWanted = () -> {};
     private Consumer<RuntimeException> failureListener = failure -> {};
 
-    private long lastTurn;
+    private boolean congested;
+    private long time;
     private int outOfOrderBytes;
     private long challengeSecond;
     private int challenges;
@@ -89,7 +93,7 @@ public final class TcpTable {
         return halfOpen;
     }
 
-    /** Payload bytes of the guest kept because they came out of order. */
+    /** Bytes of memory that hold what the guest sent out of order. */
     public int outOfOrderBytes() {
         return outOfOrderBytes;
     }
@@ -101,6 +105,7 @@ public final class TcpTable {
      * @param remote its destination address
      */
     public void input(TcpSegment segment, int guest, int remote, long now) {
+        time = now;
         int ports = segment.sourcePort() << 16 | segment.destinationPort();
         TcpConnection connection = find(guest, remote, ports);
         if (connection != null) {
@@ -138,13 +143,18 @@ public final class TcpTable {
         }
         if (halfOpen >= settings.limits().tcpHalfOpen()) {
             drops.count(DropReason.TCP_HALF_OPEN_LIMIT);
-            oldestHalfOpen.abort();
+            abort(oldestHalfOpen);
         }
         int iss = initialSequence.next(guest, segment.sourcePort(), remote, segment.destinationPort(), now);
         TcpConnection connection =
                 new TcpConnection(this, output, guest, segment.sourcePort(), remote, segment.destinationPort(), iss);
-        connection.connect(segment, host.connect(IpAddress.ofV4(remote), segment.destinationPort(), connection));
         add(connection);
+        try {
+            connection.connect(segment, host.connect(IpAddress.ofV4(remote), segment.destinationPort(), connection));
+        } catch (RuntimeException failure) {
+            connection.learn(segment);
+            failed(connection, failure);
+        }
     }
 
     /**
@@ -166,8 +176,9 @@ public final class TcpTable {
         }
         int iss = initialSequence.next(guest, guestPort, remote, remotePort, now);
         TcpConnection connection = new TcpConnection(this, output, guest, guestPort, remote, remotePort, iss);
+        HostStream stream = factory.apply(connection);
         add(connection);
-        connection.open(factory.apply(connection), now);
+        connection.open(stream, now);
         return true;
     }
 
@@ -190,6 +201,8 @@ public final class TcpTable {
 
     /** Ends the turn of every connection to which something happened. */
     public void endTurn(long now) {
+        time = now;
+        congested = !starved.isEmpty() || !blocked.isEmpty();
         // Those that ask again during their turn get the next one, so that a turn ends.
         ArrayDeque<TcpConnection> due = turns;
         turns = running;
@@ -200,28 +213,49 @@ public final class TcpTable {
             if (connection.state() == TcpConnection.State.CLOSED) {
                 continue;
             }
-            lastTurn = now;
             try {
-                connection.turn(now);
+                connection.turn(now, output.room() / (due.size() + 1));
             } catch (RuntimeException failure) {
                 failed(connection, failure);
             }
         }
     }
 
-    private void failed(TcpConnection connection, RuntimeException failure) {
+    /** A defect of ours ends the one connection that met it. */
+    void failed(TcpConnection connection, RuntimeException failure) {
         counters.failure();
         failureListener.accept(failure);
-        connection.abortBoth();
+        try {
+            connection.abortBoth();
+        } catch (RuntimeException again) {
+            failureListener.accept(again);
+        }
     }
 
-    /** The channel to the guest has room again: those that waited for it go on, in the order in which they stopped. */
+    private void abort(TcpConnection connection) {
+        try {
+            connection.abort();
+        } catch (RuntimeException failure) {
+            counters.failure();
+            failureListener.accept(failure);
+        }
+    }
+
+    /**
+     * The channel to the guest has room again: those that waited for it go on, in the order in which they stopped, but
+     * first those that were given none the last time.
+     */
     public void guestReady() {
-        TcpConnection connection = blocked.poll();
+        release(starved);
+        release(blocked);
+    }
+
+    private static void release(ArrayDeque<TcpConnection> waiting) {
+        TcpConnection connection = waiting.poll();
         while (connection != null) {
             connection.waitsForRoom = false;
             connection.guestReady();
-            connection = blocked.poll();
+            connection = waiting.poll();
         }
     }
 
@@ -229,10 +263,11 @@ public final class TcpTable {
     public void reset() {
         for (TcpConnection connection : slots.clone()) {
             if (connection != null && connection.state() != TcpConnection.State.CLOSED) {
-                connection.abort();
+                abort(connection);
             }
         }
         turns.clear();
+        starved.clear();
         blocked.clear();
     }
 
@@ -261,10 +296,20 @@ public final class TcpTable {
         }
     }
 
-    void blocked(TcpConnection connection) {
+    /** Whether others have waited for room since before this turn, so that who comes now has to queue behind them. */
+    boolean isCongested() {
+        return congested;
+    }
+
+    /**
+     * Makes a connection wait for room in the channel.
+     *
+     * @param hungry whether it has sent nothing in this turn
+     */
+    void blocked(TcpConnection connection, boolean hungry) {
         if (!connection.waitsForRoom) {
             connection.waitsForRoom = true;
-            blocked.add(connection);
+            (hungry ? starved : blocked).add(connection);
         }
     }
 
@@ -280,7 +325,7 @@ public final class TcpTable {
 
     /** Answers a suspicious segment with the state of things (RFC 5961), but not more often than the link is worth. */
     void challenge(TcpConnection connection) {
-        long second = lastTurn / SECOND;
+        long second = Math.floorDiv(time, SECOND);
         if (second != challengeSecond) {
             challengeSecond = second;
             challenges = 0;

@@ -132,7 +132,7 @@ public final class DhcpMessage {
         while (at < end) {
             int code = BigEndian.u8(bytes, offset + at);
             if (code == OPTION_END) {
-                return true;
+                break;
             }
             if (code == OPTION_PAD) {
                 at++;

@@ -227,9 +227,9 @@ public final class DnsMessage {
         return ednsVersion;
     }
 
-    /** How long a message the sender takes over UDP: 512 bytes without EDNS, and never less. */
+    /** How long a message the sender takes over UDP: 512 bytes without EDNS, never less, nor more than a datagram has. */
     public int maxUdpLength() {
-        return edns ? Math.max(ednsSize, MAX_UNNEGOTIATED_LENGTH) : MAX_UNNEGOTIATED_LENGTH;
+        return edns ? Math.clamp(ednsSize, MAX_UNNEGOTIATED_LENGTH, UdpDatagram.MAX_PAYLOAD) : MAX_UNNEGOTIATED_LENGTH;
     }
 
     /** The bytes of the message; what followed them does not belong to it. */

@@ -84,16 +84,47 @@ public record IpAddress(long high, long low) {
         return new IpAddress(high, low);
     }
 
+    /** The dotted-decimal form of an IPv4 address, the canonical one of an IPv6 address (RFC 5952). */
     @Override
     public String toString() {
         if (isV4()) {
             return toString(v4());
         }
+        int run = longestRunOfZeros();
         StringBuilder text = new StringBuilder();
         for (int i = 0; i < 8; i++) {
-            long group = (i < 4 ? high >>> (48 - 16 * i) : low >>> (48 - 16 * (i - 4))) & 0xFFFF;
-            text.append(i == 0 ? "" : ":").append(Long.toHexString(group));
+            if (i == run) {
+                text.append("::");
+                while (i < 7 && group(i + 1) == 0) {
+                    i++;
+                }
+            } else {
+                boolean first = text.isEmpty() || text.charAt(text.length() - 1) == ':';
+                text.append(first ? "" : ":").append(Integer.toHexString(group(i)));
+            }
         }
         return text.toString();
+    }
+
+    /** Where the first of the longest runs of two or more groups of zeros begins (RFC 5952, section 4.2), or -1. */
+    private int longestRunOfZeros() {
+        int best = -1;
+        int bestLength = 1;
+        for (int i = 0; i < 8; i++) {
+            int length = 0;
+            while (i + length < 8 && group(i + length) == 0) {
+                length++;
+            }
+            if (length > bestLength) {
+                best = i;
+                bestLength = length;
+            }
+            i += length;
+        }
+        return best;
+    }
+
+    private int group(int index) {
+        return (int) (index < 4 ? high >>> (48 - 16 * index) : low >>> (48 - 16 * (index - 4))) & 0xFFFF;
     }
 }

@@ -204,7 +204,8 @@ public final class PacketBuilder {
         return ByteBuffer.allocate(4).putInt(address).array();
     }
 
-    static byte[] join(byte[]... parts) {
+    /** The parts one behind the other. */
+    public static byte[] join(byte[]... parts) {
         ByteArrayOutputStream joined = new ByteArrayOutputStream();
         for (byte[] part : parts) {
             joined.writeBytes(part);

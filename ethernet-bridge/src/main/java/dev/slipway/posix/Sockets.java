@@ -1,0 +1,139 @@
+package dev.slipway.posix;
+
+import dev.slipway.posix.SystemCall.Number;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Objects;
+
+/**
+ * System calls on sockets that do not block. Each returns what the kernel returned, or the error number negated ({@link
+ * Errno}). One instance per thread.
+ */
+public final class Sockets {
+
+    public static final int AF_UNIX = 1;
+    public static final int AF_INET = 2;
+    public static final int AF_INET6 = 10;
+    public static final int SOCK_STREAM = 1;
+    public static final int SOCK_DGRAM = 2;
+    public static final int SHUT_WR = 1;
+    public static final int SOL_SOCKET = 1;
+    public static final int SO_REUSEADDR = 2;
+    public static final int SO_ERROR = 4;
+    public static final int SO_SNDBUF = 7;
+    public static final int SO_RCVBUF = 8;
+    public static final int SO_LINGER = 13;
+    public static final int SO_PEEK_OFF = 42;
+    public static final int SO_MEMINFO = 55;
+    public static final int IPPROTO_IP = 0;
+    public static final int IPPROTO_TCP = 6;
+    public static final int TCP_NODELAY = 1;
+
+    private static final int SOCK_NONBLOCK = 0x800;
+    private static final int SOCK_CLOEXEC = 0x80000;
+    private static final int MSG_PEEK = 0x2;
+    private static final int MSG_TRUNC = 0x20;
+    private static final int MSG_DONTWAIT = 0x40;
+    private static final int MSG_NOSIGNAL = 0x4000;
+
+    /** Where the size of the send buffer lies in what SO_MEMINFO gives: SK_MEMINFO_SNDBUF (linux/sock_diag.h). */
+    private static final int MEMINFO_SNDBUF = 12;
+    /** Where the bytes queued to send lie in it: SK_MEMINFO_WMEM_QUEUED. */
+    private static final int MEMINFO_WMEM_QUEUED = 20;
+    private static final int MEMINFO_LENGTH = 36;
+
+    private final SystemCall kernel = new SystemCall();
+    private final MemorySegment option = Arena.ofAuto().allocate(64, 8);
+    private final MemorySegment optionLength = Arena.ofAuto().allocate(8, 8);
+
+    /** Whether this platform has these calls: Linux on x86-64 or aarch64. */
+    public static boolean isSupported() {
+        return SystemCall.isSupported();
+    }
+
+    /** A new socket that does not block and is closed on exec. */
+    public int open(int family, int type) {
+        return (int) kernel.call(Number.SOCKET, family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    }
+
+    public int close(int fd) {
+        return (int) kernel.call(Number.CLOSE, fd, 0, 0);
+    }
+
+    public int connect(int fd, SocketAddress address) {
+        return (int) kernel.call(Number.CONNECT, fd, address.address(), address.length());
+    }
+
+    public int bind(int fd, SocketAddress address) {
+        return (int) kernel.call(Number.BIND, fd, address.address(), address.length());
+    }
+
+    public int shutdownOutput(int fd) {
+        return (int) kernel.call(Number.SHUTDOWN, fd, SHUT_WR, 0);
+    }
+
+    public int setOption(int fd, int level, int name, int value) {
+        option.set(ValueLayout.JAVA_INT, 0, value);
+        return (int) kernel.call(Number.SETSOCKOPT, fd, level, name, option.address(), 4, 0);
+    }
+
+    /** Makes the next close send a reset (SO_LINGER with a time of 0). */
+    public int resetOnClose(int fd) {
+        option.set(ValueLayout.JAVA_INT, 0, 1);
+        option.set(ValueLayout.JAVA_INT, 4, 0);
+        return (int) kernel.call(Number.SETSOCKOPT, fd, SOL_SOCKET, SO_LINGER, option.address(), 8, 0);
+    }
+
+    /** Takes the socket's pending error: its number, or 0; negative if it could not be asked. */
+    public int pendingError(int fd) {
+        int result = getOption(fd, SOL_SOCKET, SO_ERROR, 4);
+        return result < 0 ? result : option.get(ValueLayout.JAVA_INT, 0);
+    }
+
+    /** Bytes that the send buffer has left, by the kernel's own accounting (SO_MEMINFO). */
+    public int sendRoom(int fd) {
+        int result = getOption(fd, SOL_SOCKET, SO_MEMINFO, MEMINFO_LENGTH);
+        if (result < 0) {
+            return result;
+        }
+        return Math.max(
+                0,
+                option.get(ValueLayout.JAVA_INT, MEMINFO_SNDBUF)
+                        - option.get(ValueLayout.JAVA_INT, MEMINFO_WMEM_QUEUED));
+    }
+
+    private int getOption(int fd, int level, int name, int length) {
+        optionLength.set(ValueLayout.JAVA_INT, 0, length);
+        return (int) kernel.call(Number.GETSOCKOPT, fd, level, name, option.address(), optionLength.address(), 0);
+    }
+
+    /** Bytes read; 0 at the end of the stream. */
+    public int read(int fd, MemorySegment target, long offset, long length) {
+        Objects.checkFromIndexSize(offset, length, target.byteSize());
+        return (int) kernel.call(Number.READ, fd, target.address() + offset, length);
+    }
+
+    /** Bytes that the kernel took. A peer that is gone is an error, never a signal. */
+    public int write(int fd, MemorySegment source, long offset, long length) {
+        Objects.checkFromIndexSize(offset, length, source.byteSize());
+        return (int) kernel.call(Number.SENDTO, fd, source.address() + offset, length, MSG_NOSIGNAL, 0, 0);
+    }
+
+    /** Bytes that the kernel took of the pieces from {@code first} on. */
+    public long write(int fd, IoVectors vectors, int first) {
+        return kernel.call(Number.WRITEV, fd, vectors.address(first), vectors.size() - first);
+    }
+
+    /** Copies bytes that stay in the socket's queue; from where SO_PEEK_OFF says, if it is set. */
+    public int peek(int fd, MemorySegment target, long offset, long length) {
+        Objects.checkFromIndexSize(offset, length, target.byteSize());
+        return (int) kernel.call(
+                Number.RECVFROM, fd, target.address() + offset, length, MSG_PEEK | MSG_DONTWAIT, 0, 0);
+    }
+
+    /** Drops bytes at the front of a TCP socket's queue without copying them (MSG_TRUNC, tcp(7)). */
+    public int discard(int fd, long length) {
+        return (int) kernel.call(Number.RECVFROM, fd, 0, length, MSG_TRUNC | MSG_DONTWAIT, 0, 0);
+    }
+}

@@ -1,0 +1,123 @@
+package dev.slipway;
+
+import dev.slipway.control.Status;
+import dev.slipway.ethernet.LinkCounters;
+import dev.slipway.ethernet.SocketPathException;
+import dev.slipway.ethernet.Transport;
+import dev.slipway.host.HostCounters;
+import dev.slipway.host.HostPolicy;
+import dev.slipway.host.NetworkSettings;
+import dev.slipway.host.ResolverCounters;
+import dev.slipway.host.VmNetwork;
+import dev.slipway.host.VmSession;
+import dev.slipway.stack.DropCounters;
+import dev.slipway.wire.DropReason;
+import io.netty.channel.EventLoopGroup;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** The VMs that {@code run} and {@code demo} serve, as the settings say, and what is to be told of them. */
+final class RunningNetwork implements AutoCloseable {
+
+    private static final Path RESOLV_CONF = Path.of("/etc/resolv.conf");
+
+    private final VmNetwork network;
+
+    private RunningNetwork(VmNetwork network) {
+        this.network = network;
+    }
+
+    /**
+     * Begins to serve.
+     *
+     * @throws SocketPathException if a VM's socket cannot be made
+     * @throws IOException if the capture's file cannot be made
+     */
+    static RunningNetwork start(Settings settings) throws IOException {
+        List<Path> sockets = new ArrayList<>();
+        for (Settings.VmSocket vm : settings.vms()) {
+            sockets.add(vm.path());
+        }
+        HostPolicy policy = new HostPolicy(settings.hostAccess(), settings.allowLinkLocal());
+        Transport transport = settings.transport().orElseGet(Transport::best);
+        return new RunningNetwork(VmNetwork.start(new NetworkSettings(
+                settings.stack(), policy, RESOLV_CONF, transport, sockets, settings.capture(), settings.faults())));
+    }
+
+    EventLoopGroup loops() {
+        return network.loops();
+    }
+
+    Transport transport() {
+        return network.transport();
+    }
+
+    /** What each VM has done so far, in the order of the settings; numbers may be a moment old. */
+    List<Status.Vm> status() {
+        List<Status.Vm> vms = new ArrayList<>();
+        for (VmSession session : network.sessions()) {
+            Map<String, Long> counters = new TreeMap<>();
+            count(counters, session.linkCounters());
+            count(counters, session.hostCounters());
+            count(counters, session.resolverCounters());
+            vms.add(new Status.Vm(session.name(), session.isAttached(), counters, drops(session.drops())));
+        }
+        return vms;
+    }
+
+    private static void count(Map<String, Long> counters, LinkCounters link) {
+        counters.put("framesFromGuest", link.framesFromGuest());
+        counters.put("bytesFromGuest", link.bytesFromGuest());
+        counters.put("framesToGuest", link.framesToGuest());
+        counters.put("bytesToGuest", link.bytesToGuest());
+        counters.put("dropsToGuest", link.dropsToGuest());
+        counters.put("connections", link.connections());
+        counters.put("connectionsRefused", link.refusedConnections());
+        counters.put("framesOversize", link.oversizeFromGuest());
+        counters.put("badFrameLengths", link.badLengthsFromGuest());
+        counters.put("linkFailures", link.failures());
+    }
+
+    private static void count(Map<String, Long> counters, HostCounters host) {
+        counters.put("tcpConnects", host.connects());
+        counters.put("tcpConnectsFailed", host.connectsFailed());
+        counters.put("tcpConnectsRefusedByPolicy", host.connectsRefusedByPolicy());
+        counters.put("tcpOpen", (long) host.openStreams());
+        counters.put("tcpResetsByHost", host.resetsByHost());
+        counters.put("tcpFlowsShed", host.flowsShed());
+        counters.put("udpToHost", host.datagramsToHost());
+        counters.put("udpFromHost", host.datagramsFromHost());
+        counters.put("udpLost", host.datagramsLost());
+        counters.put("udpRefusedByPolicy", host.datagramsRefusedByPolicy());
+        counters.put("udpFromStrangers", host.datagramsFromStrangers());
+        counters.put("udpOpen", (long) host.openDatagrams());
+        counters.put("socketsExhausted", host.socketsExhausted());
+        counters.put("outOfMemory", host.outOfMemory());
+        counters.put("stackFailures", host.stackFailures());
+    }
+
+    private static void count(Map<String, Long> counters, ResolverCounters resolver) {
+        counters.put("dnsQueries", resolver.queries());
+        counters.put("dnsAnswers", resolver.answers());
+        counters.put("dnsTimeouts", resolver.timeouts());
+    }
+
+    private static Map<String, Long> drops(DropCounters drops) {
+        Map<String, Long> counts = new TreeMap<>();
+        for (DropReason reason : DropReason.values()) {
+            if (drops.get(reason) != 0) {
+                counts.put(reason.label(), drops.get(reason));
+            }
+        }
+        return counts;
+    }
+
+    @Override
+    public void close() {
+        network.close();
+    }
+}

@@ -1,0 +1,207 @@
+package dev.slipway.host;
+
+import dev.slipway.stack.NameResolver;
+import dev.slipway.wire.DnsMessage;
+import io.netty.util.concurrent.ScheduledFuture;
+import java.net.InetSocketAddress;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * One query on its way: server after server, until one answers or time is up. A server that is late may still answer
+ * after another was asked; one that says that it cannot answer is not asked again.
+ */
+final class Lookup {
+
+    private final HostResolver resolver;
+    private final byte[] query;
+    private final boolean stream;
+    private final NameResolver.Answer answer;
+    private final List<InetSocketAddress> servers;
+    private final boolean[] failed;
+    private final int tries;
+    private final long unitNanos;
+    private final long maxWaitNanos;
+    private final List<Asked> asked = new ArrayList<>(2);
+    private int begun;
+    private ScheduledFuture<?> timer;
+    private byte[] refusal;
+    private boolean done;
+
+    /**
+     * @param servers in the order to ask them, each at most {@code attempts} times
+     * @param totalNanos how long all may take
+     * @param maxWaitNanos how long one may take
+     */
+    Lookup(
+            HostResolver resolver,
+            byte[] query,
+            boolean stream,
+            NameResolver.Answer answer,
+            List<InetSocketAddress> servers,
+            int attempts,
+            long totalNanos,
+            long maxWaitNanos) {
+        this.resolver = resolver;
+        this.query = query;
+        this.stream = stream;
+        this.answer = answer;
+        this.servers = servers;
+        this.failed = new boolean[servers.size()];
+        this.tries = servers.size() * attempts;
+        // The first server gets two parts of the time: it is the one that knows the names of the VPN.
+        this.unitNanos = totalNanos / (tries + 1);
+        this.maxWaitNanos = maxWaitNanos;
+    }
+
+    /** A server that was asked, and by what. */
+    private record Asked(int server, Object by, int id) {}
+
+    byte[] query() {
+        return query;
+    }
+
+    /** Asks the next server, or gives up. */
+    void next() {
+        if (done) {
+            return;
+        }
+        if (timer != null) {
+            timer.cancel(false);
+        }
+        while (begun < tries && failed[begun % servers.size()]) {
+            begun++;
+        }
+        if (begun >= tries) {
+            finish(refusal);
+            return;
+        }
+        int server = begun % servers.size();
+        long wait = Math.min(maxWaitNanos, begun == 0 ? 2 * unitNanos : unitNanos);
+        begun++;
+        timer = resolver.later(() -> timedOut(server), wait);
+        if (stream) {
+            askByStream(server);
+        } else {
+            askByDatagram(server);
+        }
+    }
+
+    private void askByDatagram(int server) {
+        UpstreamSocket socket = resolver.socketTo(servers.get(server));
+        if (socket == null) {
+            fail(server);
+            return;
+        }
+        Asked entry = new Asked(server, socket, socket.send(this, query));
+        if (done) {
+            socket.forget(entry.id);
+        } else {
+            asked.add(entry);
+        }
+    }
+
+    private void askByStream(int server) {
+        UpstreamStream connection = resolver.streamFor(this);
+        if (connection == null) {
+            fail(server);
+            return;
+        }
+        asked.add(new Asked(server, connection, 0));
+        connection.send(resolver.loop(), servers.get(server), query);
+    }
+
+    private void timedOut(int server) {
+        resolver.timedOut(servers.get(server));
+        for (Asked entry : asked) {
+            if (entry.server == server && entry.by instanceof UpstreamSocket socket) {
+                socket.retire();
+            }
+        }
+        next();
+    }
+
+    /** Whether a message is an answer to this query, as far as its question tells. */
+    boolean accepts(byte[] response) {
+        return !done && DnsExchange.isAnswer(query, response);
+    }
+
+    void answered(Object by, byte[] response) {
+        if (done) {
+            return;
+        }
+        int server = serverOf(by);
+        if (server >= 0) {
+            resolver.alive(servers.get(server));
+        }
+        if (!DnsExchange.isFailure(response)) {
+            finish(response);
+            return;
+        }
+        refusal = response;
+        fail(server);
+    }
+
+    /** There is no way to the server, or nobody there. */
+    void unreachable(Object by) {
+        if (!done) {
+            resolver.counters().unreachable++;
+            fail(serverOf(by));
+        }
+    }
+
+    private int serverOf(Object by) {
+        for (Asked entry : asked) {
+            if (entry.by == by) {
+                return entry.server;
+            }
+        }
+        // It failed while it was being asked, before it was noted.
+        return begun == 0 ? -1 : (begun - 1) % servers.size();
+    }
+
+    private void fail(int server) {
+        boolean isCurrent = server < 0 || server == (begun - 1) % servers.size();
+        if (server >= 0) {
+            failed[server] = true;
+        }
+        if (isCurrent) {
+            // Not from within the call that asks.
+            resolver.soon(this::next);
+        }
+    }
+
+    private void finish(byte[] response) {
+        done = true;
+        if (timer != null) {
+            timer.cancel(false);
+        }
+        for (Asked entry : asked) {
+            if (entry.by instanceof UpstreamSocket socket) {
+                socket.forget(entry.id);
+            } else if (entry.by instanceof UpstreamStream connection) {
+                connection.close();
+            }
+        }
+        byte[] result = response != null && response.length >= DnsMessage.HEADER_LENGTH
+                ? DnsExchange.withId(response, DnsExchange.id(query))
+                : DnsExchange.failure(query, DnsMessage.SERVFAIL);
+        resolver.finished(this, response != null);
+        answer.answered(result);
+    }
+
+    /** Gives up without an answer: the VM is gone. */
+    void abandon() {
+        if (!done) {
+            done = true;
+            if (timer != null) {
+                timer.cancel(false);
+            }
+            for (Asked entry : asked) {
+                if (entry.by instanceof UpstreamStream connection) {
+                    connection.close();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,542 @@
+package dev.slipway.host;
+
+import dev.slipway.posix.Errno;
+import dev.slipway.posix.IoVectors;
+import dev.slipway.posix.Sockets;
+import dev.slipway.stack.HostStream;
+import io.netty.channel.IoEvent;
+import io.netty.channel.IoRegistration;
+import io.netty.channel.epoll.EpollIoEvent;
+import io.netty.channel.epoll.EpollIoHandle;
+import io.netty.channel.epoll.EpollIoOps;
+import io.netty.channel.unix.FileDescriptor;
+import io.netty.util.concurrent.Future;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A TCP connection of the host by system calls: the kernel's own socket buffers are the queues of the seam.
+ *
+ * <p><b>Host to guest.</b> Bulk is read by MSG_PEEK at the socket's peek offset and dropped by MSG_TRUNC when the guest
+ * has acknowledged it, so a retransmission reads the kernel's queue again. A little that comes when nothing is under
+ * way (an answer, a keystroke) is read for good and kept in a small pooled array until it is acknowledged, which costs
+ * one system call in place of three.
+ *
+ * <pre>
+ *   discarded ≤ kernelStart ────────────── kernelPeek ─ …
+ *      └ small array ┘└ the kernel's queue, peeked so far ┘
+ * </pre>
+ *
+ * <p><b>Guest to host.</b> Payloads of a turn are gathered where they came in and written by one call. What the kernel
+ * does not take is copied into {@link HeldBytes}. The room promised to the guest is what the kernel's send queue has
+ * free, asked for again when half of it is used up; and, while the host keeps up, a little more, because the kernel lets
+ * a send buffer grow only when it sees that more is wanted.
+ *
+ * <p>Registered edge-triggered and once: no call per change of interest, and no storm of events for bytes that stay in
+ * the queue until they are acknowledged.
+ */
+final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
+
+    /** A first read when nothing is under way; the size of pooled arrays. */
+    static final int SMALL = 2 << 10;
+
+    private static final EpollIoOps INTEREST =
+            EpollIoOps.EPOLLIN.with(EpollIoOps.EPOLLOUT).with(EpollIoOps.EPOLLRDHUP).with(EpollIoOps.EPOLLET);
+    private static final int READABLE = EpollIoOps.EPOLLIN.value();
+    private static final int WRITABLE = EpollIoOps.EPOLLOUT.value();
+    private static final int PEER_CLOSED = EpollIoOps.EPOLLRDHUP.value();
+    private static final int ERROR = EpollIoOps.EPOLLERR.value();
+    /** EPOLLHUP, which Netty has no name for. */
+    private static final int HANG_UP = 0x10;
+
+    private static final int PROMISE_MAX = 4 << 20;
+    private static final int PROMISE_INITIAL = 64 << 10;
+    /** Beyond the kernel's room, while the host keeps up. */
+    private static final int PROMISE_EXTRA = 128 << 10;
+    /** A host that takes nothing for so long does not keep up. */
+    private static final long SLOW_NANOS = 100_000_000L;
+
+    private static final long RETRY_MILLIS = 50;
+    private static final int DISCARD_AT = 64 << 10;
+    private static final long NOT_ENDED = Long.MAX_VALUE;
+
+    private enum State {
+        CONNECTING,
+        OPEN,
+        CLOSED
+    }
+
+    private final NativeHostSockets owner;
+    private final Sockets sockets;
+    private final Listener listener;
+    private final int fd;
+    private FileDescriptor descriptor;
+    private IoRegistration registration;
+    private State state = State.CONNECTING;
+    private ConnectFailure failure;
+
+    private long discarded;
+    private long kernelStart;
+    private long kernelPeek;
+    private long end = NOT_ENDED;
+    private byte[] small;
+    private int smallLength;
+    private boolean drained = true;
+    private boolean peerClosed;
+    private boolean peekOffset;
+
+    private long written;
+    private long promised = PROMISE_INITIAL;
+    private IoVectors gathered;
+    private HeldBytes held;
+    private long blockedSince;
+    private boolean slow;
+    private boolean retrying;
+    private boolean failed;
+    private boolean shutdownWanted;
+    private boolean outputShutdown;
+
+    NativeHostStream(NativeHostSockets owner, Listener listener, int fd) {
+        this.owner = owner;
+        this.sockets = owner.sockets();
+        this.listener = listener;
+        this.fd = fd;
+    }
+
+    /** A stream that was refused before it had a socket: the listener hears why. */
+    void fail(ConnectFailure reason) {
+        failure = reason;
+        state = State.CLOSED;
+        owner.loop().execute(this);
+    }
+
+    /**
+     * The socket has begun to connect.
+     *
+     * @param result of the connect call: 0, or minus EINPROGRESS
+     */
+    void connecting(int result) {
+        descriptor = new FileDescriptor(fd);
+        Future<IoRegistration> registered = owner.loop().register(this);
+        if (!registered.isSuccess()) {
+            sockets.close(fd);
+            owner.closed(this);
+            fail(ConnectFailure.EXHAUSTED);
+            return;
+        }
+        registration = registered.getNow();
+        registration.submit(INTEREST);
+        if (result == 0) {
+            state = State.OPEN;
+            owner.loop().execute(this);
+        }
+    }
+
+    /** Delivers what became known within a method of the seam. */
+    @Override
+    public void run() {
+        if (failure != null) {
+            owner.touched();
+            listener.failed(failure);
+        } else if (failed && state == State.OPEN) {
+            hostReset();
+        } else if (state == State.OPEN) {
+            owner.touched();
+            listener.connected();
+        }
+    }
+
+    @Override
+    public FileDescriptor fd() {
+        return descriptor;
+    }
+
+    @Override
+    public void handle(IoRegistration from, IoEvent event) {
+        int ops = ((EpollIoEvent) event).ops().value();
+        try {
+            happened(ops);
+        } catch (RuntimeException e) {
+            owner.failed(e);
+            abort();
+        }
+    }
+
+    private void happened(int ops) {
+        if (state == State.CLOSED) {
+            return;
+        }
+        owner.touched();
+        if (state == State.CONNECTING) {
+            if ((ops & (WRITABLE | ERROR | HANG_UP)) == 0) {
+                return;
+            }
+            int error = sockets.pendingError(fd);
+            if (error != 0) {
+                connectFailed(NativeHostSockets.failureOf(Math.abs(error)));
+                return;
+            }
+            state = State.OPEN;
+            listener.connected();
+        } else if ((ops & ERROR) != 0 && sockets.pendingError(fd) != 0) {
+            hostReset();
+            return;
+        }
+        if ((ops & (PEER_CLOSED | HANG_UP)) != 0) {
+            peerClosed = true;
+        }
+        if ((ops & (READABLE | PEER_CLOSED | HANG_UP)) != 0) {
+            drained = false;
+            listener.readable();
+        }
+        if ((ops & WRITABLE) != 0 && (held != null || shutdownWanted && !outputShutdown)) {
+            writeHeld();
+        }
+    }
+
+    private void connectFailed(ConnectFailure reason) {
+        owner.counters().connectsFailed++;
+        release();
+        sockets.close(fd);
+        listener.failed(reason);
+    }
+
+    private void hostReset() {
+        owner.counters().resetsByHost++;
+        release();
+        sockets.close(fd);
+        listener.reset();
+    }
+
+    private void abort() {
+        if (state == State.CLOSED) {
+            return;
+        }
+        boolean open = state == State.OPEN;
+        reset();
+        if (open) {
+            listener.reset();
+        } else {
+            listener.failed(ConnectFailure.EXHAUSTED);
+        }
+    }
+
+    // --- guest to host ------------------------------------------------------------------------------------------
+
+    @Override
+    public int room() {
+        if (state == State.OPEN && promised - written < PROMISE_INITIAL && held == null) {
+            promise();
+        }
+        return (int) (promised - written);
+    }
+
+    private void promise() {
+        int free = sockets.sendRoom(fd);
+        if (free < 0) {
+            return;
+        }
+        // The kernel counts memory, not payload: a quarter is for its own structures.
+        long room = Math.min(free / 4 * 3L, PROMISE_MAX);
+        if (!slow) {
+            room += owner.budget().allowance(PROMISE_EXTRA);
+        } else if (room == 0) {
+            retryLater();
+        }
+        promised = Math.max(promised, written + room);
+    }
+
+    @Override
+    public void write(MemorySegment source, long offset, int length) {
+        written += length;
+        if (held == null && !source.isNative()) {
+            flush();
+        }
+        if (held != null || !source.isNative()) {
+            hold().add(source, offset, length);
+            owner.budget().fromGuest(length);
+            return;
+        }
+        if (gathered == null) {
+            gathered = owner.takeVectors();
+        } else if (gathered.isFull()) {
+            flush();
+            written -= length;
+            write(source, offset, length);
+            return;
+        }
+        gathered.add(source, offset, length);
+    }
+
+    private HeldBytes hold() {
+        if (held == null) {
+            held = new HeldBytes();
+            blockedSince = System.nanoTime();
+        }
+        return held;
+    }
+
+    @Override
+    public void flush() {
+        if (gathered != null) {
+            IoVectors vectors = gathered;
+            gathered = null;
+            writeGathered(vectors);
+            owner.giveBack(vectors);
+        } else if (held != null) {
+            writeHeld();
+        }
+        if (shutdownWanted && !outputShutdown && held == null) {
+            shutOutput();
+        }
+    }
+
+    private void writeGathered(IoVectors vectors) {
+        long result = failed ? 0 : sockets.write(fd, vectors, 0);
+        if (result < 0 && !Errno.isAgain(result)) {
+            writeFailed();
+            result = 0;
+        }
+        if (result < vectors.bytes()) {
+            long rest = vectors.bytes() - result;
+            hold().add(vectors, vectors.skip(result));
+            owner.budget().fromGuest((int) rest);
+            retryLater();
+        }
+    }
+
+    /** The kernel has room again, or may have. */
+    private void writeHeld() {
+        long before = taken();
+        while (held != null && !failed) {
+            int result = sockets.write(fd, held.memory(), held.start(), held.length());
+            if (result < 0) {
+                if (!Errno.isAgain(result)) {
+                    writeFailed();
+                }
+                break;
+            }
+            held.taken(result);
+            owner.budget().fromGuest(-result);
+            if (held.length() == 0) {
+                held.free();
+                held = null;
+                slow = System.nanoTime() - blockedSince > SLOW_NANOS;
+            }
+        }
+        if (held != null) {
+            retryLater();
+        } else if (shutdownWanted && !outputShutdown) {
+            shutOutput();
+        }
+        if (taken() != before || outputShutdown) {
+            listener.writable();
+        }
+    }
+
+    /**
+     * The kernel reports room only when a third of its buffer is free, which a slow reader may need an hour for; the
+     * guest would not wait for so long for an acknowledgement. So look from time to time.
+     */
+    private void retryLater() {
+        if (!retrying) {
+            retrying = true;
+            owner.loop().schedule(this::retry, RETRY_MILLIS, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    private void retry() {
+        retrying = false;
+        if (state != State.OPEN) {
+            return;
+        }
+        owner.touched();
+        if (held != null) {
+            writeHeld();
+        } else if (promised <= written) {
+            promise();
+            if (promised > written) {
+                listener.writable();
+            }
+        }
+    }
+
+    private void writeFailed() {
+        if (!failed) {
+            failed = true;
+            owner.loop().execute(this);
+        }
+    }
+
+    @Override
+    public long taken() {
+        int waiting = held == null ? 0 : held.length();
+        return written - waiting - (gathered == null ? 0 : gathered.bytes());
+    }
+
+    @Override
+    public void shutdownOutput() {
+        shutdownWanted = true;
+        if (gathered == null && held == null) {
+            shutOutput();
+        }
+    }
+
+    private void shutOutput() {
+        outputShutdown = true;
+        sockets.shutdownOutput(fd);
+    }
+
+    @Override
+    public boolean isOutputShutdown() {
+        return outputShutdown;
+    }
+
+    // --- host to guest ------------------------------------------------------------------------------------------
+
+    @Override
+    public int peek(long position, MemorySegment target, long offset, int length) {
+        if (position < kernelStart) {
+            int from = smallLength - (int) (kernelStart - position);
+            int copied = Math.min(length, smallLength - from);
+            MemorySegment.copy(small, from, target, ValueLayout.JAVA_BYTE, offset, copied);
+            return copied;
+        }
+        if (position >= end) {
+            return END;
+        }
+        if (position >= kernelPeek && drained || failed) {
+            return 0;
+        }
+        if (!target.isNative()) {
+            return peekIntoArray(position, target, offset);
+        }
+        return position == discarded && position >= kernelPeek
+                ? readSmall(position, target, offset, length)
+                : peekBulk(position, target, offset, length);
+    }
+
+    /** A look for whether there is anything: one byte at most. */
+    private int peekIntoArray(long position, MemorySegment target, long offset) {
+        MemorySegment scratch = owner.scratch();
+        int peeked = peekBulk(position, scratch, 0, 1);
+        if (peeked > 0) {
+            MemorySegment.copy(scratch, 0, target, offset, peeked);
+        }
+        return peeked;
+    }
+
+    private int readSmall(long position, MemorySegment target, long offset, int length) {
+        dropAcknowledged();
+        int wanted = Math.min(length, SMALL);
+        int count = sockets.read(fd, target, offset, wanted);
+        if (count <= 0) {
+            return ended(count, position);
+        }
+        if (small == null) {
+            small = owner.takeSmall();
+        }
+        MemorySegment.copy(target, ValueLayout.JAVA_BYTE, offset, small, 0, count);
+        smallLength = count;
+        kernelStart += count;
+        kernelPeek = kernelStart;
+        peekOffset = false;
+        drained = count < wanted && !peerClosed;
+        return count;
+    }
+
+    private int peekBulk(long position, MemorySegment target, long offset, int length) {
+        if (!peekOffset || kernelPeek != position) {
+            sockets.setOption(fd, Sockets.SOL_SOCKET, Sockets.SO_PEEK_OFF, (int) (position - kernelStart));
+            peekOffset = true;
+            kernelPeek = position;
+        }
+        int count = sockets.peek(fd, target, offset, length);
+        if (count <= 0) {
+            return ended(count, position);
+        }
+        kernelPeek = position + count;
+        drained = count < length && !peerClosed;
+        return count;
+    }
+
+    private int ended(int result, long position) {
+        if (result == 0) {
+            end = position;
+            return END;
+        }
+        drained = true;
+        if (!Errno.isAgain(result)) {
+            writeFailed();
+        }
+        return 0;
+    }
+
+    @Override
+    public void discard(long position) {
+        discarded = position;
+        if (small != null && position >= kernelStart) {
+            owner.giveBack(small);
+            small = null;
+            smallLength = 0;
+        }
+        if (position - kernelStart >= DISCARD_AT || position == kernelPeek) {
+            dropAcknowledged();
+        }
+    }
+
+    private void dropAcknowledged() {
+        while (discarded > kernelStart) {
+            int dropped = sockets.discard(fd, discarded - kernelStart);
+            if (dropped <= 0) {
+                return;
+            }
+            kernelStart += dropped;
+        }
+    }
+
+    // --- the end ------------------------------------------------------------------------------------------------
+
+    @Override
+    public void reset() {
+        if (state == State.CLOSED) {
+            return;
+        }
+        release();
+        sockets.resetOnClose(fd);
+        sockets.close(fd);
+    }
+
+    @Override
+    public void close() {
+        if (state == State.CLOSED) {
+            return;
+        }
+        dropAcknowledged();
+        release();
+        sockets.close(fd);
+    }
+
+    private void release() {
+        state = State.CLOSED;
+        if (registration != null) {
+            registration.cancel();
+        }
+        if (small != null) {
+            owner.giveBack(small);
+            small = null;
+        }
+        if (gathered != null) {
+            gathered.clear();
+            owner.giveBack(gathered);
+            gathered = null;
+        }
+        if (held != null) {
+            owner.budget().fromGuest(-held.length());
+            held.free();
+            held = null;
+        }
+        owner.closed(this);
+    }
+}

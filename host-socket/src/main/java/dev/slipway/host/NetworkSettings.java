@@ -1,0 +1,49 @@
+package dev.slipway.host;
+
+import dev.slipway.ethernet.Faults;
+import dev.slipway.ethernet.Transport;
+import dev.slipway.stack.StackSettings;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What a network of VMs is told at its start.
+ *
+ * @param stack addresses, MTU and limits, the same for every VM
+ * @param policy what of the host the VMs may reach
+ * @param resolvConf the file that names the host's resolvers; it is followed live and need not exist
+ * @param transport of all event loops
+ * @param qemuSockets a Unix socket per VM, on which QEMU's stream framing is spoken
+ * @param capture where the headers of the first VM's frames are captured to
+ * @param faults what is to go wrong on purpose with every VM's frames
+ */
+public record NetworkSettings(
+        StackSettings stack,
+        HostPolicy policy,
+        Path resolvConf,
+        Transport transport,
+        List<Path> qemuSockets,
+        Optional<Path> capture,
+        Optional<Faults> faults) {
+
+    public NetworkSettings {
+        qemuSockets = List.copyOf(qemuSockets);
+    }
+
+    /** Without a capture and without faults. */
+    public NetworkSettings(
+            StackSettings stack, HostPolicy policy, Path resolvConf, Transport transport, List<Path> qemuSockets) {
+        this(stack, policy, resolvConf, transport, qemuSockets, Optional.empty(), Optional.empty());
+    }
+
+    /** Default addresses and policy, this platform's transport and resolvers. */
+    public static NetworkSettings defaults(List<Path> qemuSockets) {
+        return new NetworkSettings(
+                StackSettings.defaults(),
+                HostPolicy.defaults(),
+                Path.of("/etc/resolv.conf"),
+                Transport.best(),
+                qemuSockets);
+    }
+}

@@ -1,0 +1,110 @@
+package dev.slipway.host;
+
+import dev.slipway.dhcp.LeaseTable;
+import dev.slipway.ethernet.CaptureFile;
+import dev.slipway.ethernet.CaptureLink;
+import dev.slipway.ethernet.FaultyLink;
+import dev.slipway.ethernet.GuestLink;
+import dev.slipway.ethernet.QemuStreamLink;
+import dev.slipway.ethernet.SocketPathException;
+import dev.slipway.ethernet.Transport;
+import io.netty.channel.EventLoop;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The VMs of one network: each on an event loop and with a stack of its own, all with one table of addresses, so that no
+ * address belongs to two of them.
+ */
+public final class VmNetwork implements AutoCloseable {
+
+    /** How long the event loops get to end, in milliseconds. */
+    private static final int SHUTDOWN_MILLIS = 1_000;
+
+    /** Bytes of a capture file at which a new one begins. */
+    private static final long CAPTURE_BYTES = 64L << 20;
+
+    private final Transport transport;
+    private final LeaseTable leases;
+    private final List<MultiThreadIoEventLoopGroup> loops = new ArrayList<>();
+    private final List<VmSession> sessions = new ArrayList<>();
+
+    private VmNetwork(NetworkSettings settings) {
+        transport = settings.transport();
+        leases = new LeaseTable(settings.stack());
+    }
+
+    /**
+     * Begins to serve: when this returns, VMs can attach.
+     *
+     * @throws SocketPathException if a VM's socket cannot be made; nothing is left behind then
+     * @throws IOException if the capture's file cannot be made
+     */
+    public static VmNetwork start(NetworkSettings settings) throws IOException {
+        VmNetwork network = new VmNetwork(settings);
+        try {
+            for (Path path : settings.qemuSockets()) {
+                network.serve(settings, path);
+            }
+        } catch (IOException | RuntimeException e) {
+            network.close();
+            throw e;
+        }
+        return network;
+    }
+
+    private void serve(NetworkSettings settings, Path path) throws IOException {
+        MultiThreadIoEventLoopGroup group = EventLoops.single(transport, "vm-" + (loops.size() + 1));
+        loops.add(group);
+        EventLoop loop = group.next();
+        QemuStreamLink link =
+                new QemuStreamLink(loop, transport, settings.stack().mtu());
+        FaultyLink faulty =
+                settings.faults().map(faults -> new FaultyLink(link, loop, faults)).orElse(null);
+        CaptureLink capture =
+                sessions.isEmpty() && settings.capture().isPresent() ? new CaptureLink(faulty == null ? link : faulty) : null;
+        GuestLink outermost = capture != null ? capture : faulty != null ? faulty : link;
+        VmSession session = new VmSession("qemu:" + path, settings, loop, outermost, leases);
+        sessions.add(session);
+        GuestLink.Receiver receiver = session.receiver();
+        if (capture != null) {
+            CaptureFile file = new CaptureFile(settings.capture().get(), CaptureFile.HEADERS_ONLY, CAPTURE_BYTES);
+            loop.submit(() -> capture.start(file)).awaitUninterruptibly();
+            receiver = capture.receiver(receiver);
+        }
+        link.listen(path, faulty == null ? receiver : faulty.receiver(receiver));
+    }
+
+    /** In the order of the settings. */
+    public List<VmSession> sessions() {
+        return List.copyOf(sessions);
+    }
+
+    public LeaseTable leases() {
+        return leases;
+    }
+
+    public Transport transport() {
+        return transport;
+    }
+
+    /** An event loop for channels that are not a VM's own, such as an API's; null if there is no VM. */
+    public EventLoopGroup loops() {
+        return loops.isEmpty() ? null : loops.getFirst();
+    }
+
+    /** Resets all flows, closes all sockets and ends the threads, within five seconds. */
+    @Override
+    public void close() {
+        sessions.parallelStream().forEach(VmSession::close);
+        loops.forEach(group -> group.shutdownGracefully(0, SHUTDOWN_MILLIS, TimeUnit.MILLISECONDS));
+        for (MultiThreadIoEventLoopGroup group : loops) {
+            group.terminationFuture().awaitUninterruptibly(SHUTDOWN_MILLIS + 500, TimeUnit.MILLISECONDS);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+package dev.slipway;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code slipway run} as a process: its first line, its sockets, its end. */
+@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class RunCommandTest {
+
+    @TempDir
+    Path folder;
+
+    private final List<Process> processes = new ArrayList<>();
+
+    private Process slipway(String... args) throws IOException {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                "dev.slipway.Main",
+                "run"));
+        command.addAll(List.of(args));
+        Process process = new ProcessBuilder(command)
+                .redirectError(folder.resolve("log").toFile())
+                .start();
+        processes.add(process);
+        return process;
+    }
+
+    private String log() throws IOException {
+        return Files.readString(folder.resolve("log"));
+    }
+
+    @AfterEach
+    void stop() throws InterruptedException {
+        for (Process process : processes) {
+            process.destroyForcibly().waitFor();
+        }
+    }
+
+    @Test
+    void itSaysWhenItIsReadyServesItsApiAndEndsInOrder() throws Exception {
+        Path vm = folder.resolve("vm.sock");
+        Path api = folder.resolve("api.sock");
+        Process process = slipway("--vm", "qemu:" + vm, "--api", api.toString(), "-p", "127.0.0.1:17000:7000");
+        assertThat(process.inputReader().readLine()).isEqualTo("ready: qemu:" + vm + " api:" + api);
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(vm))).isEqualTo("rw-------");
+        assertThat(request(api)).startsWith("HTTP/1.1 200 OK").contains("\"socket\":\"qemu:" + vm + "\"", "\"attached\":false");
+
+        Process second = slipway("--vm", "qemu:" + vm);
+        assertThat(second.waitFor()).isEqualTo(2);
+        assertThat(log()).contains("--vm: " + vm + ": in use");
+
+        long before = System.nanoTime();
+        process.toHandle().destroy();
+        assertThat(process.waitFor()).as("exit code after SIGTERM").isZero();
+        assertThat(System.nanoTime() - before).isLessThan(TimeUnit.SECONDS.toNanos(5));
+        assertThat(vm).doesNotExist();
+        assertThat(api).doesNotExist();
+    }
+
+    @Test
+    void settingsComeFromAFileAndItsErrorsNameTheLine() throws Exception {
+        Path missing = folder.resolve("no").resolve("vm.sock");
+        Path file = Files.writeString(folder.resolve("slipway.yml"), "mtu: 1400\nvm:\n  - qemu:" + missing + "\n");
+        Process process = slipway("--config", file.toString());
+        assertThat(process.waitFor()).isEqualTo(2);
+        assertThat(log()).contains(file + ":3: vm: " + missing + ": there is no folder");
+    }
+
+    @Test
+    void publishedPortsAreCheckedAndItIsSaidThatTheyAreNotServed() throws Exception {
+        Process process = slipway("--vm", "qemu:" + folder.resolve("vm.sock"), "-p", "8000:80", "--log-level", "warn");
+        assertThat(process.inputReader().readLine()).startsWith("ready: ");
+        process.toHandle().destroy();
+        assertThat(process.waitFor()).isZero();
+        assertThat(log()).contains("WARN").contains("published ports are not served by this version: 127.0.0.1:8000:80");
+    }
+
+    private static String request(Path api) throws IOException {
+        try (SocketChannel client = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+            client.connect(UnixDomainSocketAddress.of(api));
+            String request = "GET /v1/status HTTP/1.1\r\nHost: slipway\r\nConnection: close\r\n\r\n";
+            client.write(ByteBuffer.wrap(request.getBytes(StandardCharsets.US_ASCII)));
+            ByteBuffer response = ByteBuffer.allocate(65_536);
+            while (client.read(response) >= 0) {
+                // Until the server closes.
+                continue;
+            }
+            return StandardCharsets.UTF_8.decode(response.flip()).toString();
+        }
+    }
+}

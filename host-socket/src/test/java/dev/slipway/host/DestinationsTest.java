@@ -1,0 +1,127 @@
+package dev.slipway.host;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.slipway.host.Destinations.Way;
+import dev.slipway.stack.StackSettings;
+import dev.slipway.wire.IpAddress;
+import java.net.InetAddress;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+final class DestinationsTest {
+
+    private static final IpAddress OWN = address("203.0.113.9");
+
+    private static IpAddress address(String text) {
+        return IpAddress.ofBytes(InetAddress.ofLiteral(text).getAddress());
+    }
+
+    private static Destinations with(boolean hostAccess, boolean allowLinkLocal) {
+        return new Destinations(
+                StackSettings.defaults(),
+                new HostPolicy(hostAccess, allowLinkLocal),
+                new HostInterfaces(() -> Set.of(OWN), () -> 0));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "192.168.65.254, LOCALHOST",
+        "192.168.65.1, NOBODY_LISTENS",
+        "192.168.65.0, HOST_UNREACHABLE",
+        "192.168.65.3, HOST_UNREACHABLE",
+        "192.168.65.255, HOST_UNREACHABLE",
+        "192.168.64.255, DIRECT",
+        "192.168.66.0, DIRECT",
+        "127.0.0.1, HOST_UNREACHABLE",
+        "127.255.255.255, HOST_UNREACHABLE",
+        "126.255.255.255, DIRECT",
+        "128.0.0.0, DIRECT",
+        "0.0.0.0, HOST_UNREACHABLE",
+        "0.255.255.255, HOST_UNREACHABLE",
+        "1.0.0.0, DIRECT",
+        "223.255.255.255, DIRECT",
+        "224.0.0.1, HOST_UNREACHABLE",
+        "239.255.255.250, HOST_UNREACHABLE",
+        "240.0.0.1, HOST_UNREACHABLE",
+        "255.255.255.255, HOST_UNREACHABLE",
+        "169.254.169.254, PROHIBITED",
+        "169.253.255.255, DIRECT",
+        "169.255.0.0, DIRECT",
+        "203.0.113.9, DIRECT",
+        "10.0.0.1, DIRECT",
+        "::1, NETWORK_UNREACHABLE",
+        "::, NETWORK_UNREACHABLE",
+        "fe80::1, NETWORK_UNREACHABLE",
+        "fd00:ec2::254, NETWORK_UNREACHABLE",
+        "2001:db8::1, NETWORK_UNREACHABLE",
+    })
+    void everyDestinationLeadsWhereTheTableSays(String destination, Way way) {
+        assertThat(with(true, false).judge(address(destination))).isEqualTo(way);
+    }
+
+    @Test
+    void mappedLoopbackIsLoopback() {
+        IpAddress mapped = new IpAddress(0, 0xFFFF_7F00_0001L);
+        assertThat(with(true, true).judge(mapped)).isEqualTo(Way.HOST_UNREACHABLE);
+    }
+
+    @Test
+    void linkLocalLeadsOutWhenAllowed() {
+        assertThat(with(true, true).judge(address("169.254.169.254"))).isEqualTo(Way.DIRECT);
+    }
+
+    @Test
+    void withoutHostAccessTheHostIsClosedByAllItsAddresses() {
+        Destinations closed = with(false, false);
+        assertThat(closed.judge(address("192.168.65.254"))).isEqualTo(Way.PROHIBITED);
+        assertThat(closed.judge(OWN)).isEqualTo(Way.PROHIBITED);
+        assertThat(closed.judge(address("203.0.113.10"))).isEqualTo(Way.DIRECT);
+        assertThat(closed.seenByGuest(address("127.0.0.1"))).isNull();
+    }
+
+    @Test
+    void theHostAddressIsLocalhostBothWays() {
+        Destinations destinations = with(true, false);
+        IpAddress host = address("192.168.65.254");
+        assertThat(destinations.onHost(host, destinations.judge(host))).isEqualTo(address("127.0.0.1"));
+        assertThat(destinations.seenByGuest(address("127.0.0.1"))).isEqualTo(host);
+        assertThat(destinations.seenByGuest(address("8.8.8.8"))).isEqualTo(address("8.8.8.8"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"192.168.65.1", "192.168.65.7", "192.168.65.254", "2001:db8::1"})
+    void aStrangerCannotPassForTheGuestsOwnSubnet(String source) {
+        assertThat(with(true, false).seenByGuest(address(source))).isNull();
+    }
+
+    @Test
+    void interfacesAreReadOnceASecondAtMost() {
+        AtomicInteger reads = new AtomicInteger();
+        AtomicLong clock = new AtomicLong(Long.MAX_VALUE - 5);
+        HostInterfaces interfaces = new HostInterfaces(
+                () -> {
+                    reads.incrementAndGet();
+                    return Set.of(OWN);
+                },
+                clock::get);
+        for (int i = 0; i < 100; i++) {
+            interfaces.contains(OWN);
+        }
+        assertThat(reads).hasValue(1);
+        clock.addAndGet(HostInterfaces.MAX_AGE_NANOS);
+        interfaces.contains(OWN);
+        assertThat(reads).hasValue(2);
+    }
+
+    @Test
+    void thisHostsOwnAddressesAreKnown() {
+        assertThat(HostInterfaces.ofThisHost().contains(address("127.0.0.1"))).isTrue();
+        assertThat(HostInterfaces.ofThisHost().contains(address("203.0.113.77"))).isFalse();
+    }
+}
