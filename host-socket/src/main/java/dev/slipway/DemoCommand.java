@@ -9,6 +9,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
@@ -114,7 +115,7 @@ final class DemoCommand implements Command {
 
     private static SettingSource demoSettings(Path socket) {
         SettingSource source = new SettingSource();
-        source.put(SettingKey.VM.key(), java.util.List.of(new SettingSource.Value("--vm", "qemu:" + socket)));
+        source.put(SettingKey.VM.key(), List.of(new SettingSource.Value("--vm", "qemu:" + socket)));
         return source;
     }
 

@@ -3,6 +3,7 @@ package dev.slipway;
 import dev.slipway.probe.Pattern;
 import java.io.Closeable;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.StandardSocketOptions;
@@ -115,7 +116,7 @@ final class DemoServer implements Closeable {
 
     /** What the upload was, for the guest to compare. */
     private String receive(SocketChannel client, ByteBuffer buffer, byte[] first) throws IOException {
-        var bytes = java.lang.foreign.MemorySegment.ofBuffer(buffer.clear());
+        MemorySegment bytes = MemorySegment.ofBuffer(buffer.clear());
         long position = 0;
         long difference = -1;
         buffer.put(first);

@@ -77,6 +77,9 @@ final class RunCommand implements Command {
             shutdown.cancel();
             throw new SettingsException(
                     settings.places().getOrDefault(e.path(), SettingKey.VM.flag()), e.getMessage());
+        } catch (SettingsException e) {
+            shutdown.cancel();
+            throw e;
         } catch (IOException e) {
             shutdown.cancel();
             err.println("slipway: " + e.getMessage());
@@ -121,19 +124,19 @@ final class RunCommand implements Command {
                     network.transport(),
                     () -> new Status(Main.version(), (System.nanoTime() - readyAt) / 1_000_000, network.status())));
         }
-        String vms = settings.vms().stream().map(Object::toString).collect(Collectors.joining(" "));
-        out.println("ready: " + vms + settings.api().map(api -> " api:" + api).orElse(""));
-        out.flush();
-        warn(settings);
-    }
-
-    private static void warn(Settings settings) {
         Logger log = LoggerFactory.getLogger(RunCommand.class);
         if (!settings.published().isEmpty()) {
             log.warn(
                     "published ports are not served by this version: {}",
                     settings.published().stream().map(Object::toString).collect(Collectors.joining(" ")));
         }
+        String vms = settings.vms().stream().map(Object::toString).collect(Collectors.joining(" "));
+        out.println("ready: " + vms + settings.api().map(api -> " api:" + api).orElse(""));
+        out.flush();
+        warnOfOverlaps(settings, log);
+    }
+
+    private static void warnOfOverlaps(Settings settings, Logger log) {
         for (String overlap : SubnetOverlap.find(settings.stack())) {
             log.warn(
                     "the guest's network {} overlaps the host's {}: guests cannot reach hosts there; choose another with"

@@ -36,16 +36,25 @@ final class RunningNetwork implements AutoCloseable {
      *
      * @throws SocketPathException if a VM's socket cannot be made
      * @throws IOException if the capture's file cannot be made
+     * @throws SettingsException if the system property names a transport that is not there
      */
-    static RunningNetwork start(Settings settings) throws IOException {
+    static RunningNetwork start(Settings settings) throws IOException, SettingsException {
         List<Path> sockets = new ArrayList<>();
         for (Settings.VmSocket vm : settings.vms()) {
             sockets.add(vm.path());
         }
         HostPolicy policy = new HostPolicy(settings.hostAccess(), settings.allowLinkLocal());
-        Transport transport = settings.transport().orElseGet(Transport::best);
+        Transport transport = settings.transport().isPresent() ? settings.transport().get() : bestTransport();
         return new RunningNetwork(VmNetwork.start(new NetworkSettings(
                 settings.stack(), policy, RESOLV_CONF, transport, sockets, settings.capture(), settings.faults())));
+    }
+
+    private static Transport bestTransport() throws SettingsException {
+        try {
+            return Transport.best();
+        } catch (IllegalArgumentException e) {
+            throw new SettingsException("-D" + Transport.PROPERTY, e.getMessage());
+        }
     }
 
     EventLoopGroup loops() {

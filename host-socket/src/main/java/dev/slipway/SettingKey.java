@@ -19,7 +19,7 @@ enum SettingKey {
     ALLOW_LINK_LOCAL("", Kind.SWITCH, "The guest can reach 169.254.0.0/16. Default: it cannot"),
     DOMAIN("NAME", Kind.ONE, "Domain that DHCP announces. Default: internal"),
     SEARCH_DOMAIN("NAME", Kind.LIST, "Search domain that DHCP announces, several times if need be. Default: none"),
-    TRANSPORT("NAME", Kind.ONE, "How the host is asked for events: auto, epoll, kqueue or nio. Default: auto"),
+    TRANSPORT("NAME", Kind.ONE, "How frames and sockets are moved: auto, native (Linux system calls), epoll, kqueue or nio. Default: auto"),
     CAPTURE("FILE", Kind.ONE, "Writes the first 128 bytes of each frame to a pcap file (mode 0600), a new one each 64 MiB. Default: none"),
     LOG_LEVEL("LEVEL", Kind.ONE, "error, warn, info, debug or trace; the log goes to stderr. Default: info"),
     FAULT("SPEC", Kind.HIDDEN, "Loses, doubles, delays or damages frames, for tests.");

@@ -43,7 +43,7 @@ public record Settings(
         String logLevel,
         Map<Path, String> places) {
 
-    private static final List<String> TRANSPORTS = List.of("auto", "epoll", "kqueue", "nio");
+    private static final List<String> TRANSPORTS = List.of("auto", "native", "epoll", "kqueue", "nio");
     private static final List<String> LOG_LEVELS = List.of("error", "warn", "info", "debug", "trace");
     private static final List<String> LATER_SCHEMES =
             List.of("dgram", "vfkit", "bess", "vpnkit", "hyperkit", "vhost-user", "tap");

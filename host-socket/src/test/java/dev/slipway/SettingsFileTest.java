@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -76,7 +77,7 @@ class SettingsFileTest {
     void flagsWinOverTheFile() throws Exception {
         SettingSource source = SettingsFile.read(write("vm: qemu:/a\nmtu: 1400\n".getBytes(StandardCharsets.UTF_8)));
         SettingSource flags = new SettingSource();
-        flags.put("mtu", java.util.List.of(new SettingSource.Value("--mtu", "1300")));
+        flags.put("mtu", List.of(new SettingSource.Value("--mtu", "1300")));
         source.override(flags);
         assertThat(Settings.from(source).stack().mtu()).isEqualTo(1300);
     }

@@ -78,7 +78,7 @@ public final class LinkCounters {
         return connections;
     }
 
-    /** Frames longer than any Ethernet frame can be that were stepped over; they are not in {@link #framesFromGuest}. */
+    /** Frames longer than any can be, which were stepped over; they are not in {@link #framesFromGuest}. */
     public long oversizeFromGuest() {
         return oversizeFromGuest;
     }

@@ -18,8 +18,8 @@ import java.util.ArrayDeque;
  * <p>A frame that cannot be longer than the MTU is built where it will be written from. A longer one may be a large
  * unit; it is built aside and cut into the chunks when it is sent.
  *
- * <p>One write is with the channel at a time, and it is a piece of one chunk. So the chunk's own buffer serves for every
- * write, what is queued is known to the byte, and what comes while the guest is slow is gathered into long writes.
+ * <p>One write is with the channel at a time, and it is a piece of one chunk. So the chunk's own buffer serves for
+ * every write, what is queued is known to the byte, and what comes while the guest is slow makes long writes.
  */
 final class StreamOutput implements ChannelFutureListener {
 

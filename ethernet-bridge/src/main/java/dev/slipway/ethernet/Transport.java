@@ -1,5 +1,6 @@
 package dev.slipway.ethernet;
 
+import dev.slipway.posix.Sockets;
 import io.netty.channel.Channel;
 import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.ServerChannel;
@@ -41,12 +42,14 @@ import java.util.Locale;
 public enum Transport {
     /** The JDK's selectors: every platform. */
     NIO,
+    /** Linux: epoll's loops, and system calls of our own for what is fastest that way. */
+    NATIVE,
     /** Linux. */
     EPOLL,
     /** macOS and the BSDs. */
     KQUEUE;
 
-    /** The system property that chooses the transport: {@code nio}, {@code epoll} or {@code kqueue}. */
+    /** The system property that chooses the transport: {@code nio}, {@code epoll}, {@code kqueue} or {@code native}. */
     public static final String PROPERTY = "slipway.transport";
 
     /**
@@ -61,7 +64,7 @@ public enum Transport {
         }
         String system = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
         if (system.contains("linux")) {
-            return EPOLL.isAvailable() ? EPOLL : NIO;
+            return NATIVE.isAvailable() ? NATIVE : EPOLL.isAvailable() ? EPOLL : NIO;
         }
         if (system.contains("mac") || system.contains("bsd")) {
             return KQUEUE.isAvailable() ? KQUEUE : NIO;
@@ -78,13 +81,14 @@ public enum Transport {
                 return transport;
             }
         }
-        throw new IllegalArgumentException(PROPERTY + "=" + name + ": must be nio, epoll or kqueue");
+        throw new IllegalArgumentException(PROPERTY + "=" + name + ": must be nio, epoll, kqueue or native");
     }
 
     /** Whether this platform has it. */
     public boolean isAvailable() {
         return switch (this) {
             case NIO -> true;
+            case NATIVE -> Epoll.isAvailable() && Sockets.isSupported();
             case EPOLL -> Epoll.isAvailable();
             case KQUEUE -> KQueue.isAvailable();
         };
@@ -94,7 +98,7 @@ public enum Transport {
     public IoHandlerFactory ioHandlerFactory() {
         return switch (this) {
             case NIO -> NioIoHandler.newFactory();
-            case EPOLL -> EpollIoHandler.newFactory();
+            case EPOLL, NATIVE -> EpollIoHandler.newFactory();
             case KQUEUE -> KQueueIoHandler.newFactory();
         };
     }
@@ -103,7 +107,7 @@ public enum Transport {
     public Class<? extends ServerChannel> unixServerChannel() {
         return switch (this) {
             case NIO -> NioServerDomainSocketChannel.class;
-            case EPOLL -> EpollServerDomainSocketChannel.class;
+            case EPOLL, NATIVE -> EpollServerDomainSocketChannel.class;
             case KQUEUE -> KQueueServerDomainSocketChannel.class;
         };
     }
@@ -112,7 +116,7 @@ public enum Transport {
     public Class<? extends Channel> unixChannel() {
         return switch (this) {
             case NIO -> NioDomainSocketChannel.class;
-            case EPOLL -> EpollDomainSocketChannel.class;
+            case EPOLL, NATIVE -> EpollDomainSocketChannel.class;
             case KQUEUE -> KQueueDomainSocketChannel.class;
         };
     }
@@ -121,7 +125,7 @@ public enum Transport {
     public Class<? extends ServerSocketChannel> tcpServerChannel() {
         return switch (this) {
             case NIO -> NioServerSocketChannel.class;
-            case EPOLL -> EpollServerSocketChannel.class;
+            case EPOLL, NATIVE -> EpollServerSocketChannel.class;
             case KQUEUE -> KQueueServerSocketChannel.class;
         };
     }
@@ -130,7 +134,7 @@ public enum Transport {
     public Class<? extends SocketChannel> tcpChannel() {
         return switch (this) {
             case NIO -> NioSocketChannel.class;
-            case EPOLL -> EpollSocketChannel.class;
+            case EPOLL, NATIVE -> EpollSocketChannel.class;
             case KQUEUE -> KQueueSocketChannel.class;
         };
     }
@@ -139,7 +143,7 @@ public enum Transport {
     public Class<? extends DatagramChannel> datagramChannel() {
         return switch (this) {
             case NIO -> NioDatagramChannel.class;
-            case EPOLL -> EpollDatagramChannel.class;
+            case EPOLL, NATIVE -> EpollDatagramChannel.class;
             case KQUEUE -> KQueueDatagramChannel.class;
         };
     }
@@ -148,7 +152,7 @@ public enum Transport {
     public SocketAddress unixAddress(Path path) {
         return switch (this) {
             case NIO -> UnixDomainSocketAddress.of(path);
-            case EPOLL, KQUEUE -> new DomainSocketAddress(path.toString());
+            case EPOLL, NATIVE, KQUEUE -> new DomainSocketAddress(path.toString());
         };
     }
 }

@@ -3,6 +3,8 @@ package dev.slipway.ethernet;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.util.ResourceLeakDetector;
 import io.netty.util.ResourceLeakDetectorFactory;
+import java.lang.ref.ReferenceQueue;
+import java.lang.ref.WeakReference;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.junit.jupiter.api.extension.AfterAllCallback;
@@ -13,6 +15,10 @@ import org.junit.jupiter.api.extension.ExtensionContext;
  * before the first buffer is.
  */
 public final class LeakGuard implements AfterAllCallback {
+
+    private static final int ROUNDS = 2;
+    private static final int MAX_COLLECTIONS = 10;
+    private static final int WAIT_MILLIS = 1000;
 
     private static final Queue<String> LEAKS = new ConcurrentLinkedQueue<>();
 
@@ -29,14 +35,33 @@ public final class LeakGuard implements AfterAllCallback {
 
     @Override
     public void afterAll(ExtensionContext context) {
-        System.gc();
-        // Leaks are noticed when the next buffer is made.
-        ByteBufAllocator.DEFAULT.directBuffer(16).release();
+        for (int round = 0; round < ROUNDS; round++) {
+            collect();
+            // Leaks are noticed when the next buffer is made.
+            ByteBufAllocator.DEFAULT.directBuffer(16).release();
+        }
         String leaks = String.join("\n", LEAKS);
         LEAKS.clear();
         if (!leaks.isEmpty()) {
             throw new AssertionError("leaked buffers:\n" + leaks);
         }
+    }
+
+    /** Returns when references that a collection has cleared are being queued: that is another thread's work. */
+    private static void collect() {
+        ReferenceQueue<Object> cleared = new ReferenceQueue<>();
+        WeakReference<Object> sentinel = new WeakReference<>(new Object(), cleared);
+        try {
+            for (int i = 0; i < MAX_COLLECTIONS; i++) {
+                System.gc();
+                if (cleared.remove(WAIT_MILLIS) == sentinel) {
+                    return;
+                }
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        throw new AssertionError("no collection was done: leaks cannot be told");
     }
 
     static Queue<String> leaks() {

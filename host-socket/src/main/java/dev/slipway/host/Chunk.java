@@ -51,7 +51,7 @@ final class Chunk implements ChannelFutureListener {
         return buffer.writerIndex(length);
     }
 
-    /** Bytes that are in the host's kernel, of a chunk that is being written. Netty moves the reader index with them. */
+    /** Bytes of a chunk being written that are in the host's kernel: Netty moves the reader index with them. */
     int partlyTaken() {
         return buffer.readerIndex();
     }

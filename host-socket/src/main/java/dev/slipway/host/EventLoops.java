@@ -17,7 +17,7 @@ final class EventLoops {
      */
     static MultiThreadIoEventLoopGroup single(Transport transport, String name) {
         IoHandlerFactory handlers = transport.ioHandlerFactory();
-        if (transport == Transport.EPOLL) {
+        if (transport == Transport.EPOLL || transport == Transport.NATIVE) {
             handlers = EpollRegistration.wrap(handlers);
         }
         return new MultiThreadIoEventLoopGroup(1, new DefaultThreadFactory(name), handlers);

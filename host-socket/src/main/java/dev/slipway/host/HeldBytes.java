@@ -36,7 +36,9 @@ final class HeldBytes {
     }
 
     void add(IoVectors vectors, int first) {
-        end += vectors.copyRest(first, roomFor((int) vectors.bytesFrom(first)), end);
+        MemorySegment room = roomFor((int) vectors.bytesFrom(first));
+        int copied = vectors.copyRest(first, room, end);
+        end += copied;
     }
 
     /** The kernel has taken bytes from the front. */

@@ -21,8 +21,8 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Asks the host's resolvers on the guest's behalf, as {@code resolv.conf} names them at the moment of the query. Nothing
- * is cached; queries and answers pass byte for byte but for the id.
+ * Asks the host's resolvers on the guest's behalf, as {@code resolv.conf} names them at the moment of the query.
+ * Nothing is cached; queries and answers pass byte for byte but for the id.
  *
  * <p>Over UDP a server is asked from up to {@value #SOCKETS} connected sockets, chosen at random and replaced every few
  * seconds; over TCP, for a guest that asked over TCP, by a connection per query. A server that has timed out

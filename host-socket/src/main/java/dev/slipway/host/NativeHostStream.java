@@ -87,7 +87,8 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private boolean peekOffset;
 
     private long written;
-    private long promised = PROMISE_INITIAL;
+    private long promised;
+    private int extra;
     private IoVectors gathered;
     private HeldBytes held;
     private long blockedSince;
@@ -102,6 +103,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         this.sockets = owner.sockets();
         this.listener = listener;
         this.fd = fd;
+        this.promised = PROMISE_INITIAL;
     }
 
     /** A stream that was refused before it had a socket: the listener hears why. */
@@ -205,6 +207,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private void hostReset() {
         owner.counters().resetsByHost++;
         release();
+        sockets.resetOnClose(fd);
         sockets.close(fd);
         listener.reset();
     }
@@ -226,6 +229,9 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
 
     @Override
     public int room() {
+        if (state == State.CLOSED) {
+            return 0;
+        }
         if (state == State.OPEN && promised - written < PROMISE_INITIAL && held == null) {
             promise();
         }
@@ -237,18 +243,22 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         if (free < 0) {
             return;
         }
+        owner.budget().unreserve(extra);
+        extra = slow ? 0 : owner.budget().reserve(PROMISE_EXTRA);
         // The kernel counts memory, not payload: a quarter is for its own structures.
-        long room = Math.min(free / 4 * 3L, PROMISE_MAX);
-        if (!slow) {
-            room += owner.budget().allowance(PROMISE_EXTRA);
-        } else if (room == 0) {
+        long room = Math.min(free / 4 * 3L, PROMISE_MAX) + extra;
+        promised = Math.max(promised, written + room);
+        if (promised == written) {
             retryLater();
         }
-        promised = Math.max(promised, written + room);
     }
 
     @Override
     public void write(MemorySegment source, long offset, int length) {
+        if (state == State.CLOSED || failed) {
+            // The descriptor may be somebody else's by now, or will never take these bytes: the end is under way.
+            return;
+        }
         written += length;
         if (held == null && !source.isNative()) {
             flush();
@@ -279,43 +289,54 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
 
     @Override
     public void flush() {
+        if (state == State.CLOSED) {
+            return;
+        }
         if (gathered != null) {
             IoVectors vectors = gathered;
             gathered = null;
             writeGathered(vectors);
             owner.giveBack(vectors);
         } else if (held != null) {
-            writeHeld();
+            drainHeld();
         }
-        if (shutdownWanted && !outputShutdown && held == null) {
-            shutOutput();
-        }
+        shutOutputIfDone();
     }
 
     private void writeGathered(IoVectors vectors) {
-        long result = failed ? 0 : sockets.write(fd, vectors, 0);
+        long result = sockets.write(fd, vectors, 0);
         if (result < 0 && !Errno.isAgain(result)) {
             writeFailed();
-            result = 0;
+            return;
         }
+        result = Math.max(result, 0);
         if (result < vectors.bytes()) {
             long rest = vectors.bytes() - result;
             hold().add(vectors, vectors.skip(result));
-            owner.budget().fromGuest((int) rest);
             retryLater();
+            owner.budget().fromGuest((int) rest);
         }
     }
 
-    /** The kernel has room again, or may have. */
+    /** The kernel has room again, or may have. Only for events: it tells the listener. */
     private void writeHeld() {
         long before = taken();
+        drainHeld();
+        shutOutputIfDone();
+        if (taken() != before || outputShutdown) {
+            listener.writable();
+        }
+    }
+
+    private void drainHeld() {
         while (held != null && !failed) {
             int result = sockets.write(fd, held.memory(), held.start(), held.length());
             if (result < 0) {
                 if (!Errno.isAgain(result)) {
                     writeFailed();
                 }
-                break;
+                retryLater();
+                return;
             }
             held.taken(result);
             owner.budget().fromGuest(-result);
@@ -324,14 +345,6 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
                 held = null;
                 slow = System.nanoTime() - blockedSince > SLOW_NANOS;
             }
-        }
-        if (held != null) {
-            retryLater();
-        } else if (shutdownWanted && !outputShutdown) {
-            shutOutput();
-        }
-        if (taken() != before || outputShutdown) {
-            listener.writable();
         }
     }
 
@@ -377,15 +390,18 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
 
     @Override
     public void shutdownOutput() {
-        shutdownWanted = true;
-        if (gathered == null && held == null) {
-            shutOutput();
+        if (state == State.CLOSED) {
+            return;
         }
+        shutdownWanted = true;
+        shutOutputIfDone();
     }
 
-    private void shutOutput() {
-        outputShutdown = true;
-        sockets.shutdownOutput(fd);
+    private void shutOutputIfDone() {
+        if (shutdownWanted && !outputShutdown && gathered == null && held == null) {
+            outputShutdown = true;
+            sockets.shutdownOutput(fd);
+        }
     }
 
     @Override
@@ -397,6 +413,9 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
 
     @Override
     public int peek(long position, MemorySegment target, long offset, int length) {
+        if (state == State.CLOSED) {
+            return 0;
+        }
         if (position < kernelStart) {
             int from = smallLength - (int) (kernelStart - position);
             int copied = Math.min(length, smallLength - from);
@@ -475,13 +494,18 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
 
     @Override
     public void discard(long position) {
+        if (state == State.CLOSED) {
+            return;
+        }
         discarded = position;
         if (small != null && position >= kernelStart) {
             owner.giveBack(small);
             small = null;
             smallLength = 0;
         }
-        if (position - kernelStart >= DISCARD_AT || position == kernelPeek) {
+        // While more is there to be read, several acknowledgements make one call. When all was read, what is kept back
+        // may be what keeps the kernel's window shut.
+        if (drained || position - kernelStart >= DISCARD_AT || position == kernelPeek) {
             dropAcknowledged();
         }
     }
@@ -513,6 +537,11 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         if (state == State.CLOSED) {
             return;
         }
+        if (held != null || gathered != null) {
+            // The host must not take for an end in order what lacks bytes.
+            reset();
+            return;
+        }
         dropAcknowledged();
         release();
         sockets.close(fd);
@@ -537,6 +566,8 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
             held.free();
             held = null;
         }
+        owner.budget().unreserve(extra);
+        extra = 0;
         owner.closed(this);
     }
 }

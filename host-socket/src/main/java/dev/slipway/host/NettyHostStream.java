@@ -27,7 +27,7 @@ import java.net.InetSocketAddress;
  */
 final class NettyHostStream extends ChannelInboundHandlerAdapter implements HostStream, Runnable {
 
-    /** What the queue to the guest holds at most while memory is plenty, in bytes; the guest's acknowledgements free it. */
+    /** What the queue to the guest holds at most while memory is plenty, in bytes; acknowledgements free it. */
     static final int TO_GUEST_MAX = 1 << 20;
 
     /** What is promised to the guest beyond what the kernel has, while memory is plenty. */
@@ -181,7 +181,7 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
         }
     }
 
-    /** Gives the connection up by our own decision or the host's: its peer sees a reset, and the listener hears of it. */
+    /** Gives the connection up, by our decision or the host's: its peer sees a reset, and the listener hears of it. */
     void abort() {
         if (state == State.CONNECTING) {
             connectFailed(ConnectFailure.EXHAUSTED);

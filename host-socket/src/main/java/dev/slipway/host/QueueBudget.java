@@ -15,6 +15,7 @@ final class QueueBudget {
     private final long limit;
     private long toGuest;
     private long fromGuest;
+    private long reserved;
 
     /** @param limit in bytes */
     QueueBudget(long limit) {
@@ -36,6 +37,29 @@ final class QueueBudget {
 
     boolean isExceeded() {
         return fromGuest > limit;
+    }
+
+    /**
+     * Sets memory aside that a flow may come to hold, so that all of them together never exceed the limit.
+     *
+     * @return how many bytes of those wanted it gets, maybe none; to be given back by {@link #unreserve}
+     */
+    int reserve(int wanted) {
+        int granted = (int) Math.min(wanted, (limit - reserved) >> 2);
+        if (granted < FLOW_MIN) {
+            return 0;
+        }
+        reserved += granted;
+        return granted;
+    }
+
+    void unreserve(int bytes) {
+        reserved -= bytes;
+    }
+
+    /** Bytes that are set aside. */
+    long reserved() {
+        return reserved;
     }
 
     /** What a queue may hold that is given {@code full} bytes when memory is plenty; at most an eighth of all. */

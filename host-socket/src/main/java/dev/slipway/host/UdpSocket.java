@@ -1,5 +1,8 @@
 package dev.slipway.host;
 
+import static java.net.StandardProtocolFamily.INET;
+import static java.net.StandardProtocolFamily.INET6;
+
 import dev.slipway.ethernet.Transport;
 import io.netty.channel.socket.DatagramChannel;
 import io.netty.channel.socket.SocketProtocolFamily;
@@ -10,7 +13,6 @@ import java.io.IOException;
 import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.StandardProtocolFamily;
 import java.nio.ByteBuffer;
 
 /**
@@ -52,7 +54,7 @@ record UdpSocket(DatagramChannel channel, Sender sender) {
     private static UdpSocket open(Transport transport, boolean v6) throws IOException {
         if (transport == Transport.NIO) {
             java.nio.channels.DatagramChannel jdk =
-                    java.nio.channels.DatagramChannel.open(v6 ? StandardProtocolFamily.INET6 : StandardProtocolFamily.INET);
+                    java.nio.channels.DatagramChannel.open(v6 ? INET6 : INET);
             return new UdpSocket(nettyChannel(jdk), jdk::send);
         }
         try {
@@ -63,7 +65,8 @@ record UdpSocket(DatagramChannel channel, Sender sender) {
             Socket socket = (Socket) ((UnixChannel) channel).fd();
             return new UdpSocket(
                     channel,
-                    (bytes, to) -> socket.sendTo(bytes, bytes.position(), bytes.limit(), to.getAddress(), to.getPort()));
+                    (bytes, to) ->
+                            socket.sendTo(bytes, bytes.position(), bytes.limit(), to.getAddress(), to.getPort()));
         } catch (ReflectiveOperationException e) {
             throw new IOException("cannot open a UDP socket: " + e.getCause(), e);
         }

@@ -18,8 +18,8 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The VMs of one network: each on an event loop and with a stack of its own, all with one table of addresses, so that no
- * address belongs to two of them.
+ * The VMs of one network: each on an event loop and with a stack of its own, all with one table of addresses, so that
+ * no address belongs to two of them.
  */
 public final class VmNetwork implements AutoCloseable {
 

@@ -6,9 +6,11 @@ import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.stack.DropCounters;
+import dev.slipway.stack.HostSockets;
 import dev.slipway.stack.Stack;
 import dev.slipway.wire.Frame;
 import io.netty.channel.EventLoop;
+import io.netty.channel.IoEventLoop;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.netty.util.internal.PlatformDependent;
 import java.security.SecureRandom;
@@ -52,6 +54,7 @@ public final class VmSession implements AutoCloseable {
     private final DropCounters drops = new DropCounters();
     private final HostResolver resolver;
     private final NettyHostSockets sockets;
+    private final NativeHostSockets nativeSockets;
     private final NameServerStreams nameStreams;
     private final Stack stack;
     private final Runnable endOfTurn = this::endTurn;
@@ -80,16 +83,16 @@ public final class VmSession implements AutoCloseable {
         Transport transport = settings.transport();
         resolver = new HostResolver(
                 loop, transport, settings.resolvConf(), settings.stack().limits().dnsQueries());
-        sockets = new NettyHostSockets(
-                loop,
-                transport,
-                new Destinations(settings.stack(), settings.policy(), HostInterfaces.ofThisHost()),
-                new QueueBudget(queueLimit()),
-                counters,
-                this::touch,
-                this::failed);
+        Destinations destinations = new Destinations(settings.stack(), settings.policy(), HostInterfaces.ofThisHost());
+        QueueBudget budget = new QueueBudget(queueLimit());
+        sockets = new NettyHostSockets(loop, transport, destinations, budget, counters, this::touch, this::failed);
+        nativeSockets = transport == Transport.NATIVE
+                ? new NativeHostSockets(
+                        (IoEventLoop) loop, destinations, budget, counters, this::touch, this::failed, sockets)
+                : null;
+        HostSockets toHost = nativeSockets != null ? nativeSockets : sockets;
         NameServer names = new NameServer(settings.stack(), resolver, drops);
-        nameStreams = new NameServerStreams(settings.stack(), names, sockets, loop, this::touch, this::failed);
+        nameStreams = new NameServerStreams(settings.stack(), names, toHost, loop, this::touch, this::failed);
         byte[] secret = new byte[16];
         new SecureRandom().nextBytes(secret);
         stack = new Stack(settings.stack(), link, nameStreams, names, leases, drops, secret);
@@ -315,6 +318,9 @@ public final class VmSession implements AutoCloseable {
             timer.cancel(false);
         }
         nameStreams.close();
+        if (nativeSockets != null) {
+            nativeSockets.close();
+        }
         sockets.close();
         resolver.close();
         link.close();

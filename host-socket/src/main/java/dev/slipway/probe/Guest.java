@@ -431,9 +431,12 @@ public final class Guest implements AutoCloseable {
         }
         try {
             link.flush();
-        } finally {
+        } catch (IOException e) {
+            // Nobody is there to hear the resets.
             link.close();
+            return;
         }
+        link.close();
     }
 
     /** The way of a connection's segments to its next hop. */

@@ -87,7 +87,11 @@ final class QemuSocket implements FrameLink {
     public void flush() throws IOException {
         if (written < queued) {
             toBackend.limit(queued).position(written);
-            channel.write(toBackend);
+            try {
+                channel.write(toBackend);
+            } catch (IOException e) {
+                throw new IOException("the backend closed the connection: " + e.getMessage(), e);
+            }
             written = toBackend.position();
             toBackend.clear();
         }

@@ -133,7 +133,8 @@ final class HostMachine implements AutoCloseable {
             if (!backendProcess.isAlive()) {
                 throw new IOException("the backend ended with exit code " + backendProcess.exitValue());
             }
-            return host.listens(socket);
+            // Slipway binds its socket elsewhere and moves it into place, so the kernel lists it by another name.
+            return host.listens(socket) || backendOutput().contains("ready: qemu:" + socket);
         });
     }
 

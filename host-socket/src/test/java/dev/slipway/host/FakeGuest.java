@@ -30,7 +30,6 @@ final class FakeGuest implements HostStream.Listener {
     private final MemorySegment memory = Arena.ofAuto().allocate(WINDOW);
     HostStream stream;
     boolean inSeam;
-    boolean tinyWrites;
 
     private Random random = new Random(0);
     private boolean reading;
@@ -145,6 +144,8 @@ final class FakeGuest implements HostStream.Listener {
                     }
                 }
                 if (copied == 0 && from == receivedBytes) {
+                    // A guest acknowledges all it has when nothing more comes.
+                    acknowledged = receivedBytes;
                     return;
                 }
                 receivedBytes = Math.max(receivedBytes, from + copied);
@@ -182,14 +183,16 @@ final class FakeGuest implements HostStream.Listener {
                 if (room == 0) {
                     break;
                 }
-                int length = (int) Math.min(Math.min(room, toSend - sentBytes), tinyWrites ? 1 : 1 + random.nextInt(20_000));
+                int length = (int) Math.min(Math.min(room, toSend - sentBytes), 1 + random.nextInt(20_000));
+                // Written bytes stay where they are until the flush, so each write has memory of its own.
+                MemorySegment written = Arena.ofAuto().allocate(length);
                 for (int i = 0; i < length; i++) {
-                    memory.set(ValueLayout.JAVA_BYTE, i, pattern(sentBytes + i));
+                    written.set(ValueLayout.JAVA_BYTE, i, pattern(sentBytes + i));
                 }
-                stream.write(memory, 0, length);
+                stream.write(written, 0, length);
                 sentBytes += length;
                 promisedEdge = Math.max(promisedEdge, sentBytes + stream.room());
-                if (tinyWrites || random.nextInt(8) == 0) {
+                if (random.nextInt(8) == 0) {
                     stream.flush();
                 }
             }

@@ -1,10 +1,12 @@
 package dev.slipway.host;
 
 import dev.slipway.ethernet.Transport;
+import dev.slipway.stack.HostSockets;
 import dev.slipway.stack.HostStream;
 import dev.slipway.stack.StackSettings;
 import dev.slipway.wire.IpAddress;
 import io.netty.channel.EventLoop;
+import io.netty.channel.IoEventLoop;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -26,9 +28,10 @@ final class HostRig {
     final Queue<Throwable> failures = new ConcurrentLinkedQueue<>();
     final AtomicInteger touched = new AtomicInteger();
     final Transport transport = Transport.best();
-    final NettyHostSockets sockets;
+    final HostSockets sockets;
     private final MultiThreadIoEventLoopGroup group = EventLoops.single(transport, "vm-under-test");
     final EventLoop loop = group.next();
+    private final Runnable close;
 
     HostRig() {
         this(64 << 20, HostPolicy.defaults());
@@ -38,8 +41,19 @@ final class HostRig {
         budget = new QueueBudget(budgetBytes);
         Destinations destinations =
                 new Destinations(StackSettings.defaults(), policy, HostInterfaces.ofThisHost());
-        sockets = new NettyHostSockets(
+        NettyHostSockets portable = new NettyHostSockets(
                 loop, transport, destinations, budget, counters, touched::incrementAndGet, failures::add);
+        NativeHostSockets fast = transport == Transport.NATIVE
+                ? new NativeHostSockets(
+                        (IoEventLoop) loop, destinations, budget, counters, touched::incrementAndGet, failures::add, portable)
+                : null;
+        sockets = fast != null ? fast : portable;
+        close = () -> {
+            if (fast != null) {
+                fast.close();
+            }
+            portable.close();
+        };
     }
 
     static ServerSocket listen() throws IOException {
@@ -80,7 +94,7 @@ final class HostRig {
 
     /** Closes all; fails if a queue still holds memory or a listener threw. */
     void close() throws Exception {
-        run(sockets::close);
+        run(close);
         try {
             run(() -> {
                 if (budget.held() != 0) {

@@ -7,6 +7,7 @@ import dev.slipway.wire.Frame;
 import dev.slipway.wire.Icmpv4Packet;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.MacAddress;
+import dev.slipway.wire.TcpSegment;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -165,8 +166,9 @@ public final class Ipv4Output {
         long icmp = frame.offset() + HEADERS;
         BigEndian.putI32(bytes, icmp + 4, 0);
         long packet = icmp + Icmpv4Packet.HEADER_LENGTH;
+        int transport = protocol == Ipv4Packet.PROTOCOL_UDP ? next >>> 16 : TcpSegment.HEADER_LENGTH;
         Ipv4Packet.write(
-                bytes, packet, quoted + Ipv4Packet.HEADER_LENGTH, 0, Ipv4Packet.dontFragment(), TTL, protocol, guest, remote);
+                bytes, packet, Ipv4Packet.HEADER_LENGTH + transport, 0, Ipv4Packet.dontFragment(), TTL, protocol, guest, remote);
         BigEndian.putI32(bytes, packet + Ipv4Packet.HEADER_LENGTH, ports);
         BigEndian.putI32(bytes, packet + Ipv4Packet.HEADER_LENGTH + 4, next);
         Icmpv4Packet.write(bytes, icmp, Icmpv4Packet.HEADER_LENGTH + quoted, Icmpv4Packet.UNREACHABLE, code);

@@ -82,7 +82,7 @@ final class Reassembly extends Timed {
         return -1;
     }
 
-    /** The payload of the datagram that {@link #add} completed last; valid until the next call. */
+    /** The payload of the datagram that {@link #add} completed last; valid until the next call. May be written. */
     MemorySegment payload() {
         return whole;
     }

@@ -7,6 +7,7 @@ import dev.slipway.tcp.TcpTable;
 import dev.slipway.time.DeadlineQueue;
 import dev.slipway.udp.UdpTable;
 import dev.slipway.wire.ArpPacket;
+import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
@@ -51,6 +52,8 @@ public final class Stack {
     private final TcpTable tcp;
     private final UdpTable udp;
     private Runnable turnWanted = () -> {};
+    private Consumer<RuntimeException> failureListener = failure -> {};
+    private long failures;
 
     private final EthernetFrame ethernet = new EthernetFrame();
     private final ArpPacket arp = new ArpPacket();
@@ -92,7 +95,14 @@ public final class Stack {
 
     /** Who is told of defects of ours that cost a flow. */
     public void whenFailed(Consumer<RuntimeException> listener) {
+        failureListener = listener;
         tcp.whenFailed(listener);
+        udp.whenFailed(listener);
+    }
+
+    /** Frames that were dropped, and flows that were ended, because of a defect of ours. */
+    public long failures() {
+        return failures + tcp.counters().failures() + udp.failures();
     }
 
     public DropCounters drops() {
@@ -123,9 +133,14 @@ public final class Stack {
      */
     public void input(Frame frame, long now) {
         output.at(now);
-        DropReason reason = receive(frame, now);
-        if (reason != DropReason.NONE) {
-            drops.count(reason);
+        try {
+            DropReason reason = receive(frame, now);
+            if (reason != DropReason.NONE) {
+                drops.count(reason);
+            }
+        } catch (RuntimeException failure) {
+            failures++;
+            failureListener.accept(failure);
         }
     }
 
@@ -262,7 +277,7 @@ public final class Stack {
                 return reason;
             }
         }
-        boolean broadcast = destination == -1 || destination == settings.broadcast();
+        boolean broadcast = isBroadcast(destination);
         if (nameless && !broadcast) {
             return DropReason.MARTIAN;
         }
@@ -285,37 +300,50 @@ public final class Stack {
         reason = deliver(ip.protocol(), reassembly.payload(), 0, whole, source, destination, true, now);
         // The next datagram is put together in the same memory, so what came in this one must be handed on now.
         tcp.endTurn(now);
+        udp.endTurn(now);
         return reason;
     }
 
+    private boolean isBroadcast(int destination) {
+        return destination == -1 || destination == settings.broadcast();
+    }
+
     /** Addresses that no host has: this network, loopback, multicast, class E. */
-    private static boolean isNowhere(int destination) {
+    private boolean isNowhere(int destination) {
         int first = destination >>> 24;
-        return first == 0 || first == 127 || first >= 224;
+        return first == 0 || first == 127 || first >= 224 || destination == settings.network();
     }
 
     /** What a router checks before it forwards; says why not by ICMP. */
     private boolean mayGoOn(MemorySegment bytes, long offset, int length, int source, int destination) {
         if (settings.contains(destination)) {
-            output.sendError(
-                    Icmpv4Packet.UNREACHABLE, Icmpv4Packet.CODE_HOST_UNREACHABLE, 0, bytes, offset, ip.headerLength(),
-                    length, settings.gateway(), source);
+            sendError(Icmpv4Packet.UNREACHABLE, Icmpv4Packet.CODE_HOST_UNREACHABLE, bytes, offset, length, source);
             return false;
         }
         if (ip.ttl() == 1) {
-            if (!isIcmpError(bytes)) {
-                output.sendError(
-                        Icmpv4Packet.TIME_EXCEEDED, 0, 0, bytes, offset, ip.headerLength(), length, settings.gateway(), source);
-            }
+            sendError(Icmpv4Packet.TIME_EXCEEDED, 0, bytes, offset, length, source);
             return false;
         }
         return true;
     }
 
-    private boolean isIcmpError(MemorySegment bytes) {
-        return ip.protocol() == Ipv4Packet.PROTOCOL_ICMP
+    /** Reports an error about the packet at hand, if such may be reported (RFC 1122, section 3.2.2). */
+    private void sendError(int type, int code, MemorySegment bytes, long offset, int length, int source) {
+        boolean isError = ip.protocol() == Ipv4Packet.PROTOCOL_ICMP
                 && ip.payloadLength() > 0
-                && Icmpv4Packet.isError(bytes.get(java.lang.foreign.ValueLayout.JAVA_BYTE, ip.payloadOffset()) & 0xFF);
+                && Icmpv4Packet.isError(BigEndian.u8(bytes, ip.payloadOffset()));
+        if (isError || ip.fragmentOffset() > 0) {
+            return;
+        }
+        int available = Math.min(length, ip.totalLength());
+        output.sendError(type, code, 0, bytes, offset, ip.headerLength(), available, settings.gateway(), source);
+    }
+
+    /** Says that nobody takes the packet at hand, unless its headers are gone because it came in fragments. */
+    private void sendUnreachable(int code, MemorySegment bytes, long payload, int source) {
+        if (!ip.isFragment()) {
+            sendError(Icmpv4Packet.UNREACHABLE, code, bytes, payload - ip.headerLength(), ip.totalLength(), source);
+        }
     }
 
     private DropReason deliver(
@@ -333,8 +361,7 @@ public final class Stack {
             default -> {
                 if (now >= nextProtocolError) {
                     nextProtocolError = now + PROTOCOL_ERROR_INTERVAL;
-                    output.sendUnreachable(
-                            Icmpv4Packet.CODE_PROTOCOL_UNREACHABLE, protocol, source, destination, 0, 0, settings.gateway());
+                    sendUnreachable(Icmpv4Packet.CODE_PROTOCOL_UNREACHABLE, bytes, offset, source);
                 }
                 yield DropReason.PROTOCOL;
             }
@@ -353,7 +380,14 @@ public final class Stack {
         if (!settings.isOwn(destination)) {
             return DropReason.ICMP_OUTSIDE;
         }
-        MemorySegment reply = bytes.asSlice(offset, length);
+        if (output.room() <= length) {
+            return DropReason.GUEST_QUEUE_FULL;
+        }
+        // The guest's frame may be the guest's own memory, so the reply is made in ours.
+        MemorySegment reply = reassembly.payload();
+        if (bytes != reply) {
+            MemorySegment.copy(bytes, offset, reply, 0, length);
+        }
         Icmpv4Packet.write(reply, 0, length, Icmpv4Packet.ECHO_REPLY, 0);
         output.sendCopy(reply, 0, length, destination, source, Ipv4Packet.PROTOCOL_ICMP, TTL);
         return DropReason.NONE;
@@ -367,7 +401,7 @@ public final class Stack {
         }
         int port = datagram.destinationPort();
         boolean toGateway = destination == settings.gateway();
-        boolean broadcast = destination == -1 || destination == settings.broadcast();
+        boolean broadcast = isBroadcast(destination);
         if (port == DHCP_SERVER_PORT && (broadcast || toGateway)) {
             return receiveDhcp(bytes, now);
         }
@@ -378,9 +412,7 @@ public final class Stack {
             return receiveDns(bytes, source);
         }
         if (toGateway) {
-            output.sendUnreachable(
-                    Icmpv4Packet.CODE_PORT_UNREACHABLE, Ipv4Packet.PROTOCOL_UDP, source, destination,
-                    datagram.sourcePort() << 16 | port, UdpDatagram.HEADER_LENGTH + datagram.payloadLength() << 16, destination);
+            sendUnreachable(Icmpv4Packet.CODE_PORT_UNREACHABLE, bytes, offset, source);
             return DropReason.DESTINATION;
         }
         udp.input(datagram, bytes, source, destination, now);

@@ -95,6 +95,13 @@ final class FromGuest {
      * @return false if it came out of order, so that the guest is to be told at once
      */
     boolean accept(TcpSegment segment, long position) {
+        if (segment.has(TcpSegment.FIN)) {
+            long fin = position + segment.payloadLength();
+            if (finPosition == NO_FIN && fin >= received && fin <= promised) {
+                finPosition = fin;
+            }
+            acknowledgeNow = true;
+        }
         long start = Math.max(position, received);
         long end = Math.min(position + segment.payloadLength(), finPosition == NO_FIN ? promised : Math.min(promised, finPosition));
         if (position + segment.payloadLength() > promised) {
@@ -113,13 +120,6 @@ final class FromGuest {
                 keep(start, segment.bytes(), offset, (int) (end - start));
                 inOrder = false;
             }
-        }
-        if (segment.has(TcpSegment.FIN)) {
-            long fin = position + segment.payloadLength();
-            if (finPosition == NO_FIN && fin >= received && fin <= promised) {
-                finPosition = fin;
-            }
-            acknowledgeNow = true;
         }
         if (finPosition == received && !finPassedOn) {
             finPassedOn = true;

@@ -19,26 +19,6 @@ import dev.slipway.wire.TcpSegment;
  */
 final class TcpConnection extends Timed implements HostStream.Listener {
 
-    /** Where a connection stands (RFC 9293, section 3.3.2; the closing states are in the two directions). */
-    enum State {
-        /** The guest's SYN is held back until the host's connect has ended. */
-        CONNECTING,
-        /** Our SYN-ACK is on its way. */
-        SYN_RECEIVED,
-        /** Our SYN is on its way. */
-        SYN_SENT,
-        OPEN,
-        /** Both ends are acknowledged; only lost acknowledgements are repeated. */
-        TIME_WAIT,
-        CLOSED
-    }
-
-    /** An MSS below this would make a storm of tiny segments out of each window (RFC 791: hosts take 576 bytes). */
-    static final int MIN_MSS = 88;
-
-    private static final int DEFAULT_MSS = 536;
-    private static final long HANDSHAKE_TIMEOUT = 1_000_000_000L;
-    private static final int HANDSHAKE_TRIES = 6;
     private static final long TIME_WAIT = 1_000_000_000L;
 
     final int guest;
@@ -60,24 +40,16 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     private final TcpTable table;
     private final Ipv4Output output;
     private final SegmentsToGuest segments;
-    private final int iss;
-    private final int ourMss;
+    private final Handshake handshake;
     private HostStream stream;
-    private State state = State.CONNECTING;
+    private TcpState state = TcpState.CONNECTING;
     private FromGuest fromGuest;
     private ToGuest toGuest;
-
-    private int irs;
-    private int guestMss;
-    private int guestScale = TcpSegment.NO_WINDOW_SCALE;
-    private boolean guestSelective;
 
     private boolean hostConnected;
     private boolean hostReset;
     private HostStream.ConnectFailure failure;
     private boolean outputDue;
-    private int tries;
-    private long handshakeDeadline = NEVER;
     private long timeWaitUntil = NEVER;
 
     TcpConnection(TcpTable table, Ipv4Output output, int guest, int guestPort, int remote, int remotePort, int iss) {
@@ -89,11 +61,10 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         this.remote = remote;
         this.remotePort = remotePort;
         this.ports = guestPort << 16 | remotePort;
-        this.iss = iss;
-        this.ourMss = output.mtu() - Ipv4Packet.HEADER_LENGTH - TcpSegment.HEADER_LENGTH;
+        this.handshake = new Handshake(iss, output.mtu() - Ipv4Packet.HEADER_LENGTH - TcpSegment.HEADER_LENGTH);
     }
 
-    State state() {
+    TcpState state() {
         return state;
     }
 
@@ -102,35 +73,25 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     }
 
     /** The guest's SYN: the host connects first, then it is answered. */
-    void connect(TcpSegment syn, HostStream hostStream) {
-        stream = hostStream;
-        learn(syn);
+    void begin(TcpSegment syn) {
+        handshake.learn(syn);
+    }
+
+    /** The host's side of what the guest began. */
+    void bind(HostStream hostStream) {
+        if (failure == null && !hostReset) {
+            stream = hostStream;
+        }
     }
 
     /** A connection of the host's to the guest: our SYN goes first. */
     void open(HostStream hostStream, long now) {
-        state = State.SYN_SENT;
+        state = TcpState.SYN_SENT;
         stream = hostStream;
         hostConnected = true;
         sendSyn();
-        awaitAnswer(now);
-    }
-
-    /** Takes over what the guest's SYN says. */
-    void learn(TcpSegment syn) {
-        irs = syn.sequence();
-        guestMss = Math.clamp(syn.hasMaximumSegmentSize() ? syn.maximumSegmentSize() : DEFAULT_MSS, MIN_MSS, ourMss);
-        guestScale = syn.windowScale();
-        guestSelective = syn.sackPermitted();
-    }
-
-    private boolean isScaled() {
-        return guestScale != TcpSegment.NO_WINDOW_SCALE;
-    }
-
-    private void makeDirections() {
-        fromGuest = new FromGuest(table, stream, irs, ourMss, isScaled());
-        toGuest = new ToGuest(this, stream, output, iss, guestMss, isScaled() ? guestScale : 0, guestSelective);
+        handshake.await(now);
+        watch();
     }
 
     /**
@@ -159,14 +120,14 @@ final class TcpConnection extends Timed implements HostStream.Listener {
 
     private boolean arrivedConnecting(TcpSegment segment) {
         if (segment.has(TcpSegment.RST)) {
-            if (segment.sequence() == irs || segment.sequence() == irs + 1) {
+            if (segment.sequence() == handshake.irs() || segment.sequence() == handshake.irs() + 1) {
                 counters().guestReset();
                 abort();
             }
             return false;
         }
         // The guest's repeated SYN waits like its first; another SYN means that the guest has forgotten this one.
-        if (segment.has(TcpSegment.SYN) && !segment.has(TcpSegment.ACK) && segment.sequence() != irs) {
+        if (segment.has(TcpSegment.SYN) && !segment.has(TcpSegment.ACK) && segment.sequence() != handshake.irs()) {
             abort();
             return true;
         }
@@ -174,7 +135,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     }
 
     private void arrivedSynSent(TcpSegment segment, long now) {
-        boolean acknowledges = segment.has(TcpSegment.ACK) && segment.acknowledgement() == iss + 1;
+        boolean acknowledges = segment.has(TcpSegment.ACK) && segment.acknowledgement() == handshake.iss() + 1;
         if (segment.has(TcpSegment.ACK) && !acknowledges) {
             table.refuse(segment, guest, remote);
             return;
@@ -187,8 +148,9 @@ final class TcpConnection extends Timed implements HostStream.Listener {
             return;
         }
         if (acknowledges && segment.has(TcpSegment.SYN)) {
-            learn(segment);
-            makeDirections();
+            handshake.learn(segment);
+            fromGuest = handshake.fromGuest(table, stream);
+            toGuest = handshake.toGuest(this, stream, output);
             fromGuest.initialWindow();
             toGuest.open(segment);
             becomeOpen();
@@ -202,7 +164,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         }
         if (segment.has(TcpSegment.SYN)) {
             // RFC 9293, section 3.10.7.4: a SYN beyond the old connection's sequence space may begin a new one.
-            boolean beyond = segment.sequence() - (irs + 1 + (int) fromGuest.expected()) >= 0;
+            boolean beyond = segment.sequence() - (handshake.irs() + 1 + (int) fromGuest.expected()) >= 0;
             if (beyond && !segment.has(TcpSegment.ACK)) {
                 close();
                 return true;
@@ -224,7 +186,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
             return;
         }
         if (segment.has(TcpSegment.SYN)) {
-            if (state == State.SYN_RECEIVED && segment.sequence() == irs && !segment.has(TcpSegment.ACK)) {
+            if (state == TcpState.SYN_RECEIVED && segment.sequence() == handshake.irs() && !segment.has(TcpSegment.ACK)) {
                 sendSyn();
             } else {
                 table.challenge(this);
@@ -235,8 +197,8 @@ final class TcpConnection extends Timed implements HostStream.Listener {
             table.drops().count(DropReason.TCP_FLAGS);
             return;
         }
-        if (state == State.SYN_RECEIVED) {
-            if (segment.acknowledgement() != iss + 1) {
+        if (state == TcpState.SYN_RECEIVED) {
+            if (segment.acknowledgement() != handshake.iss() + 1) {
                 table.refuse(segment, guest, remote);
                 return;
             }
@@ -286,9 +248,9 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     }
 
     private void becomeOpen() {
-        state = State.OPEN;
+        state = TcpState.OPEN;
         outputDue = true;
-        handshakeDeadline = NEVER;
+        handshake.done();
         table.noLongerHalfOpen(this);
         counters().open();
     }
@@ -305,11 +267,11 @@ final class TcpConnection extends Timed implements HostStream.Listener {
             close();
             return;
         }
-        if (state == State.CONNECTING) {
+        if (state == TcpState.CONNECTING) {
             turnConnecting(now);
-        } else if (state == State.OPEN) {
+        } else if (state == TcpState.OPEN) {
             turnOpen(now, share);
-        } else if (state == State.TIME_WAIT && fromGuest.owesAcknowledgement()) {
+        } else if (state == TcpState.TIME_WAIT && fromGuest.owesAcknowledgement()) {
             sendAcknowledgement();
         }
     }
@@ -340,21 +302,27 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         if (failure != null) {
             fail(failure);
         } else if (hostConnected) {
-            state = State.SYN_RECEIVED;
-            makeDirections();
+            state = TcpState.SYN_RECEIVED;
+            fromGuest = handshake.fromGuest(table, stream);
+            toGuest = handshake.toGuest(this, stream, output);
             sendSyn();
-            awaitAnswer(now);
+            handshake.await(now);
+            watch();
         }
     }
 
     private void fail(HostStream.ConnectFailure why) {
         counters().refuse();
-        switch (why) {
-            case REFUSED, EXHAUSTED -> sendReset();
-            case HOST_UNREACHABLE -> sendUnreachable(Icmpv4Packet.CODE_HOST_UNREACHABLE);
-            case NETWORK_UNREACHABLE -> sendUnreachable(Icmpv4Packet.CODE_NET_UNREACHABLE);
-            case PROHIBITED -> sendUnreachable(Icmpv4Packet.CODE_PROHIBITED);
-            case TIMED_OUT -> {}
+        int code = switch (why) {
+            case HOST_UNREACHABLE -> Icmpv4Packet.CODE_HOST_UNREACHABLE;
+            case NETWORK_UNREACHABLE -> Icmpv4Packet.CODE_NET_UNREACHABLE;
+            case PROHIBITED -> Icmpv4Packet.CODE_PROHIBITED;
+            case REFUSED, EXHAUSTED, TIMED_OUT -> -1;
+        };
+        if (code >= 0) {
+            output.sendUnreachable(code, Ipv4Packet.PROTOCOL_TCP, guest, remote, ports, handshake.irs(), table.gateway());
+        } else if (why != HostStream.ConnectFailure.TIMED_OUT) {
+            sendReset();
         }
         close();
     }
@@ -363,16 +331,12 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     private void finish(long now) {
         HostStream ended = stream;
         stream = null;
-        state = State.TIME_WAIT;
+        state = TcpState.TIME_WAIT;
         timeWaitUntil = now + TIME_WAIT;
         watch();
         if (ended != null) {
             ended.close();
         }
-    }
-
-    private void sendUnreachable(int code) {
-        output.sendUnreachable(code, Ipv4Packet.PROTOCOL_TCP, guest, remote, ports, irs, table.gateway());
     }
 
     /** Ends both sides at once: the host's peer sees a reset. */
@@ -397,12 +361,10 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         if (fromGuest != null) {
             fromGuest.release();
         }
-        state = State.CLOSED;
+        state = TcpState.CLOSED;
         stream = null;
         table.remove(this);
     }
-
-    // --- output -------------------------------------------------------------------------------------------------
 
     /** Sends a segment whose payload is in place behind room for a header without options. */
     void send(Frame frame, int flags, int sequence, int payloadLength, int mss) {
@@ -420,7 +382,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     /** Sends what the guest is owed: what has come, what may come, what is missing in between. */
     void sendAcknowledgement() {
         Frame frame = segments.begin(SegmentsToGuest.MAX_SACK_OPTION, 0);
-        int options = guestSelective ? fromGuest.writeSelectiveAcks(frame.bytes(), SegmentsToGuest.options(frame)) : 0;
+        int options = handshake.isSelective() ? fromGuest.writeSelectiveAcks(frame.bytes(), SegmentsToGuest.options(frame)) : 0;
         int acknowledgement = fromGuest.acknowledgement();
         segments.send(
                 frame, TcpSegment.ACK, toGuest.nextSequence(), acknowledgement, fromGuest.window(),
@@ -430,8 +392,8 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     /** Tells the guest that the connection is gone, whatever it knows of it. */
     private void sendReset() {
         switch (state) {
-            case CONNECTING -> segments.sendControl(TcpSegment.RST | TcpSegment.ACK, 0, irs + 1, 0);
-            case SYN_SENT -> segments.sendControl(TcpSegment.RST, iss + 1, 0, 0);
+            case CONNECTING -> segments.sendControl(TcpSegment.RST | TcpSegment.ACK, 0, handshake.irs() + 1, 0);
+            case SYN_SENT -> segments.sendControl(TcpSegment.RST, handshake.iss() + 1, 0, 0);
             case SYN_RECEIVED, OPEN -> segments.sendControl(
                     TcpSegment.RST | TcpSegment.ACK, toGuest.nextSequence(), fromGuest.lastAcknowledgement(), 0);
             case TIME_WAIT, CLOSED -> {}
@@ -439,20 +401,12 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     }
 
     private void sendSyn() {
-        if (state == State.SYN_RECEIVED) {
-            segments.sendSyn(
-                    TcpSegment.SYN | TcpSegment.ACK, iss, irs + 1, fromGuest.initialWindow(), ourMss, isScaled(), guestSelective);
+        if (state == TcpState.SYN_RECEIVED) {
+            handshake.sendSynAck(segments, fromGuest.initialWindow());
         } else {
-            segments.sendSyn(TcpSegment.SYN, iss, 0, Math.min(stream.room(), 0xFFFF), ourMss, true, true);
+            handshake.sendSyn(segments, Math.min(stream.room(), 0xFFFF));
         }
     }
-
-    private void awaitAnswer(long now) {
-        handshakeDeadline = now + (HANDSHAKE_TIMEOUT << tries);
-        watch();
-    }
-
-    // --- events and timers --------------------------------------------------------------------------------------
 
     @Override
     public void connected() {
@@ -485,13 +439,8 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         wantsTurn();
     }
 
-    /** The channel to the guest has room again. */
-    void guestReady() {
-        wantsTurn();
-    }
-
     void wantsTurn() {
-        if (state != State.CLOSED) {
+        if (state != TcpState.CLOSED) {
             table.wantsTurn(this);
         }
     }
@@ -508,37 +457,34 @@ final class TcpConnection extends Timed implements HostStream.Listener {
 
     @Override
     protected long deadline() {
-        if (state == State.CLOSED || hostReset) {
+        if (state == TcpState.CLOSED || hostReset) {
             return NEVER;
         }
-        return state == State.OPEN ? toGuest.deadline() : Math.min(handshakeDeadline, timeWaitUntil);
+        return state == TcpState.OPEN ? toGuest.deadline() : Math.min(handshake.deadline(), timeWaitUntil);
     }
 
     @Override
     protected void expired(long now) {
         try {
-            timedOut(now);
-        } catch (RuntimeException failure) {
-            table.failed(this, failure);
-        }
-    }
-
-    private void timedOut(long now) {
-        if (state == State.TIME_WAIT) {
-            if (now >= timeWaitUntil) {
-                close();
-            }
-        } else if (state == State.SYN_RECEIVED || state == State.SYN_SENT) {
-            if (++tries >= HANDSHAKE_TRIES) {
+            if (state == TcpState.TIME_WAIT) {
+                if (now >= timeWaitUntil) {
+                    close();
+                }
+            } else if (state == TcpState.SYN_RECEIVED || state == TcpState.SYN_SENT) {
+                if (handshake.isInVain()) {
+                    counters().abandon();
+                    abort();
+                } else {
+                    sendSyn();
+                    handshake.await(now);
+                    watch();
+                }
+            } else if (state == TcpState.OPEN && now >= toGuest.deadline() && !toGuest.expired(now)) {
                 counters().abandon();
-                abort();
-            } else {
-                sendSyn();
-                awaitAnswer(now);
+                abortBoth();
             }
-        } else if (state == State.OPEN && now >= toGuest.deadline() && !toGuest.expired(now)) {
-            counters().abandon();
-            abortBoth();
+        } catch (RuntimeException failed) {
+            table.failed(this, failed);
         }
     }
 

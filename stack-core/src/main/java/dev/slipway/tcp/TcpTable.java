@@ -112,7 +112,7 @@ public final class TcpTable {
             try {
                 boolean begins = connection.segmentArrived(segment, now);
                 if (!begins) {
-                    if (connection.state() != TcpConnection.State.CLOSED) {
+                    if (connection.state() != TcpState.CLOSED) {
                         wantsTurn(connection);
                     }
                     return;
@@ -148,11 +148,11 @@ public final class TcpTable {
         int iss = initialSequence.next(guest, segment.sourcePort(), remote, segment.destinationPort(), now);
         TcpConnection connection =
                 new TcpConnection(this, output, guest, segment.sourcePort(), remote, segment.destinationPort(), iss);
+        connection.begin(segment);
         add(connection);
         try {
-            connection.connect(segment, host.connect(IpAddress.ofV4(remote), segment.destinationPort(), connection));
+            connection.bind(host.connect(IpAddress.ofV4(remote), segment.destinationPort(), connection));
         } catch (RuntimeException failure) {
-            connection.learn(segment);
             failed(connection, failure);
         }
     }
@@ -210,7 +210,7 @@ public final class TcpTable {
         while (!due.isEmpty()) {
             TcpConnection connection = due.poll();
             connection.dirty = false;
-            if (connection.state() == TcpConnection.State.CLOSED) {
+            if (connection.state() == TcpState.CLOSED) {
                 continue;
             }
             try {
@@ -254,7 +254,7 @@ public final class TcpTable {
         TcpConnection connection = waiting.poll();
         while (connection != null) {
             connection.waitsForRoom = false;
-            connection.guestReady();
+            connection.wantsTurn();
             connection = waiting.poll();
         }
     }
@@ -262,7 +262,7 @@ public final class TcpTable {
     /** The guest is gone: every host connection is reset. */
     public void reset() {
         for (TcpConnection connection : slots.clone()) {
-            if (connection != null && connection.state() != TcpConnection.State.CLOSED) {
+            if (connection != null && connection.state() != TcpState.CLOSED) {
                 abort(connection);
             }
         }

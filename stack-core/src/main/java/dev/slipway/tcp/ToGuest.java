@@ -26,17 +26,12 @@ import java.lang.foreign.MemorySegment;
  */
 final class ToGuest {
 
-    /** What may be in flight before anything is known of the link: it is a local one. */
-    static final int INITIAL_WINDOW = 64 << 10;
-
-    static final int MAX_WINDOW = 16 << 20;
     /** What one flow may send in one turn, so that others get theirs. */
     static final int TURN_BUDGET = 512 << 10;
 
     /** After so many time-outs in a row the guest is taken for gone: a quarter of an hour (RFC 9293, section 3.8.3). */
     static final int MAX_TIMEOUTS = 15;
 
-    private static final int DUPLICATE_THRESHOLD = 3;
     /** Probes, each waiting twice as long as the one before, and then the time-out. */
     private static final int MAX_PROBES = 3;
 
@@ -51,7 +46,6 @@ final class ToGuest {
     private final HostStream stream;
     private final Ipv4Output output;
     private final RoundTripTime roundTrip = new RoundTripTime();
-    private final SelectiveAcks selective;
     private final int iss;
     private final int mss;
     private final int unit;
@@ -65,14 +59,8 @@ final class ToGuest {
     private int lastWindowSequence;
     private int lastWindowAck;
 
-    private int congestionWindow = INITIAL_WINDOW;
-    private int slowStartThreshold = Integer.MAX_VALUE;
-    private int duplicates;
-    private boolean recovering;
-    private long recoveryPoint;
-    private long repaired;
-    private long repairMark;
-    private boolean repairFirst;
+    private final CongestionWindow congestion;
+    private final LossRecovery losses;
     private int timeouts;
     private int probes;
 
@@ -81,6 +69,7 @@ final class ToGuest {
     private long deadline = Timed.NEVER;
     private boolean persisting;
     private boolean blocked;
+    private boolean sentAnything;
 
     /**
      * @param mss the largest payload the guest takes in one segment
@@ -95,7 +84,8 @@ final class ToGuest {
         this.mss = mss;
         this.unit = Math.max(1, MAX_UNIT / mss) * mss;
         this.scale = shift;
-        this.selective = selectiveAcks ? new SelectiveAcks() : null;
+        this.congestion = new CongestionWindow(mss);
+        this.losses = new LossRecovery(mss, congestion, selectiveAcks);
     }
 
     /** The sequence number of the next new byte, or of what follows the FIN. */
@@ -125,46 +115,54 @@ final class ToGuest {
     /** Whether an acknowledgement number is of something that was sent, and not absurdly old (RFC 5961, section 5). */
     boolean isAcceptable(int acknowledgement) {
         long position = acknowledged + (acknowledgement - sequenceOf(acknowledged));
-        return position <= highest && position >= acknowledged - MAX_WINDOW;
+        return position <= highest && position >= acknowledged - CongestionWindow.MAX;
     }
 
     boolean isUnsent(int acknowledgement) {
         return acknowledged + (acknowledgement - sequenceOf(acknowledged)) > highest;
     }
 
-    /** An acceptable acknowledgement. */
-    void acknowledge(TcpSegment segment, long now) {
+    /**
+     * An acceptable acknowledgement.
+     *
+     * @return whether it says anything new, so that more may be sent
+     */
+    boolean acknowledge(TcpSegment segment, long now) {
         long position = acknowledged + (segment.acknowledgement() - sequenceOf(acknowledged));
-        boolean news = reported(segment, position);
+        int base = sequenceOf(acknowledged);
+        boolean news = losses.reported(segment, acknowledged, base, Math.max(position, acknowledged), highest);
         long oldEdge = edge;
         updateWindow(segment, position);
+        boolean says = news || edge != oldEdge;
         if (position > acknowledged) {
             advance(position, now);
-        } else if (position == acknowledged && highest > acknowledged && segment.sequenceLength() == 0
-                && (news || edge == oldEdge)) {
-            duplicate(news);
+            says = true;
+        } else if (position == acknowledged && highest > acknowledged && edge > acknowledged
+                && segment.sequenceLength() == 0 && (news || edge == oldEdge)) {
+            // An answer to a window probe is no sign of loss, hence the look at the window.
+            if (losses.duplicate(news, probes > 0, acknowledged, highest)) {
+                recover();
+            }
+            says = true;
         }
-        if (persisting && edge > acknowledged) {
-            persisting = false;
-            deadline = Timed.NEVER;
-            roundTrip.progressed();
-            arm(now);
-        }
-    }
-
-    private boolean reported(TcpSegment segment, long position) {
-        if (selective == null || segment.sackBlocks() == 0) {
-            return false;
-        }
-        boolean news = false;
-        for (int i = 0; i < segment.sackBlocks(); i++) {
-            long left = acknowledged + (segment.sackLeft(i) - sequenceOf(acknowledged));
-            long right = acknowledged + (segment.sackRight(i) - sequenceOf(acknowledged));
-            if (left >= Math.max(position, acknowledged) && left < right && right <= highest) {
-                news |= selective.add(left, right);
+        if (persisting) {
+            timeouts = 0;
+            if (edge > acknowledged) {
+                endPersisting(now);
             }
         }
-        return news;
+        return says;
+    }
+
+    private void endPersisting(long now) {
+        persisting = false;
+        deadline = Timed.NEVER;
+        roundTrip.progressed();
+        if (highest == acknowledged + 1) {
+            // The byte that probed the window was thrown away: it goes with what follows it.
+            next = acknowledged;
+        }
+        arm(now);
     }
 
     private void updateWindow(TcpSegment segment, long position) {
@@ -181,13 +179,10 @@ final class ToGuest {
 
     private void advance(long position, long now) {
         long newly = position - acknowledged;
-        boolean wasLimited = highest - acknowledged >= congestionWindow / 2;
+        boolean wasLimited = highest - acknowledged >= congestion.bytes() / 2;
         acknowledged = position;
         next = Math.max(next, acknowledged);
         stream.discard(Math.min(acknowledged, end));
-        if (selective != null) {
-            selective.advance(acknowledged);
-        }
         if (timedPosition >= 0 && acknowledged > timedPosition) {
             roundTrip.measured(Math.max(1, now - timedAt));
             timedPosition = -1;
@@ -195,77 +190,30 @@ final class ToGuest {
         roundTrip.progressed();
         timeouts = 0;
         probes = 0;
-        duplicates = 0;
-        if (recovering && acknowledged >= recoveryPoint) {
-            recovering = false;
-            congestionWindow = Math.max(slowStartThreshold, 2 * mss);
-        } else if (recovering) {
-            repairFirst = selective == null || selective.isEmpty();
-            repaired = Math.max(repaired, acknowledged);
-            repairAgainIfLost();
-        } else if (wasLimited) {
-            grow(newly);
-        }
+        losses.advanced(acknowledged, newly, highest, wasLimited);
         deadline = Timed.NEVER;
         arm(now);
     }
 
-    private void grow(long newly) {
-        long grown;
-        if (congestionWindow < slowStartThreshold) {
-            grown = congestionWindow + newly;
-        } else {
-            grown = congestionWindow + Math.max(1, newly * mss / congestionWindow);
-        }
-        congestionWindow = (int) Math.min(grown, MAX_WINDOW);
-    }
-
-    private void duplicate(boolean news) {
-        duplicates++;
-        if (recovering) {
-            if (selective == null) {
-                congestionWindow = Math.min(congestionWindow + mss, MAX_WINDOW);
-            } else {
-                repairAgainIfLost();
-            }
-            return;
-        }
-        boolean farBehind = news && selective.highest() - acknowledged > (long) DUPLICATE_THRESHOLD * mss;
-        if ((duplicates >= DUPLICATE_THRESHOLD || farBehind || probes > 0 && news) && acknowledged >= recoveryPoint) {
-            recover();
-        }
-    }
-
     private void recover() {
-        recovering = true;
-        recoveryPoint = highest;
-        repaired = acknowledged;
-        repairMark = highest;
-        repairFirst = true;
+        losses.begin(acknowledged, highest);
         timedPosition = -1;
-        slowStartThreshold = (int) Math.max((highest - acknowledged) / 2, 2L * mss);
-        congestionWindow = slowStartThreshold;
         connection.counters().fastRetransmit();
     }
 
     /**
-     * If the guest has what was sent after a repair but not the repair itself, the repair was lost (the idea of RFC
-     * 8985, section 2.1): the pass over the holes begins anew.
+     * Sends what windows and channel allow.
+     *
+     * @param share of the channel's room, in bytes; at least a segment may be sent
+     * @return whether anything was sent
      */
-    private void repairAgainIfLost() {
-        if (selective != null && selective.highest() > repairMark + (long) DUPLICATE_THRESHOLD * mss && repaired > acknowledged) {
-            repaired = acknowledged;
-            repairMark = highest;
-        }
-    }
-
-    /** Sends what windows and channel allow. */
-    void transmit(long now) {
+    boolean transmit(long now, int share) {
         blocked = false;
-        if (recovering) {
+        sentAnything = false;
+        if (losses.isActive()) {
             repair();
         }
-        int budget = TURN_BUDGET;
+        int budget = Math.clamp(share, mss, TURN_BUDGET);
         while (budget > 0) {
             int sent = transmitUnit(budget, now);
             if (sent <= 0) {
@@ -277,6 +225,7 @@ final class ToGuest {
             connection.continueNextTurn();
         }
         arm(now);
+        return sentAnything;
     }
 
     /** Whether the channel to the guest was full. */
@@ -290,11 +239,11 @@ final class ToGuest {
         }
         long position = next;
         long stop = NO_END;
-        if (next < highest && selective != null) {
-            position = selective.nextHole(next);
-            stop = selective.holeEnd(position);
+        if (next < highest && losses.isSelective()) {
+            position = losses.nextHole(next);
+            stop = losses.holeEnd(position);
         }
-        long allowed = Math.min(edge - position, congestionAllowance(position));
+        long allowed = Math.min(edge - position, losses.allowance(position, acknowledged, highest));
         if (position == end) {
             return sendFin(position, now);
         }
@@ -310,7 +259,8 @@ final class ToGuest {
             // What the windows cut off is cut off between segments.
             allowed -= allowed % mss;
         }
-        int sent = sendPayload(position, (int) Math.min(Math.min(allowed, stop - position), Math.min(unit, Math.max(budget, mss))), now);
+        int most = Math.min(unit, Math.max(budget / mss * mss, mss));
+        int sent = sendPayload(position, (int) Math.min(Math.min(allowed, stop - position), most), now);
         if (sent == HostStream.END) {
             end = position;
             return sendFin(position, now);
@@ -329,27 +279,16 @@ final class ToGuest {
         return true;
     }
 
-    private long congestionAllowance(long position) {
-        if (recovering && knowsHoles()) {
-            return congestionWindow - inFlight();
-        }
-        return acknowledged + congestionWindow - position;
-    }
-
-    /** What is on its way, as far as selective acknowledgements tell (RFC 6675, section 4: pipe). */
-    private long inFlight() {
-        long reportedTo = selective.highest();
-        return highest - Math.max(reportedTo, acknowledged) + selective.missing(acknowledged, Math.min(repaired, reportedTo));
-    }
-
     private int sendPayload(long position, int length, long now) {
         int fits = length;
-        if (output.room() < length + mss) {
-            fits = Math.min(length, output.room() / (2 * mss) * mss);
-            if (fits <= 0) {
-                blocked = true;
-                return 0;
-            }
+        int room = output.room();
+        if (room <= 0) {
+            blocked = true;
+            return 0;
+        }
+        if (room < length + mss) {
+            // One segment goes if there is any room: only a channel that is full says when it no longer is.
+            fits = Math.min(length, Math.max(mss, room / (2 * mss) * mss));
         }
         Frame frame = output.begin(TcpSegment.HEADER_LENGTH + fits);
         long payload = frame.offset() + Ipv4Output.HEADERS + TcpSegment.HEADER_LENGTH;
@@ -359,6 +298,7 @@ final class ToGuest {
         }
         int push = copied < fits || position + copied >= edge ? TcpSegment.PSH : 0;
         connection.send(frame, TcpSegment.ACK | push, sequenceOf(position), copied, mss);
+        sentAnything = true;
         if (timedPosition < 0 && position >= highest) {
             timedPosition = position;
             timedAt = now;
@@ -374,35 +314,31 @@ final class ToGuest {
         }
         connection.sendControl(TcpSegment.FIN | TcpSegment.ACK, sequenceOf(position));
         next = position + 1;
-        highest = Math.max(highest, next);
-        if (timedPosition < 0) {
+        if (timedPosition < 0 && position >= highest) {
             timedPosition = position;
             timedAt = now;
         }
+        highest = Math.max(highest, next);
         return 0;
     }
 
-    /** Sends again what the guest misses below what it has (RFC 6675, section 5, NextSeg rule 1). */
+    /** Sends again what the guest misses below what it has. */
     private void repair() {
-        if (repairFirst) {
-            repairFirst = false;
-            long hole = acknowledged;
-            int sent = resend(hole, mss);
-            repaired = Math.max(repaired, hole + Math.max(sent, 0));
-        }
-        if (selective == null) {
-            return;
-        }
-        while (inFlight() < congestionWindow) {
-            long hole = selective.nextHole(Math.max(repaired, acknowledged));
-            if (hole >= selective.highest()) {
-                return;
-            }
-            int sent = resend(hole, (int) Math.min(selective.holeEnd(hole) - hole, Math.min(unit, Math.max(mss, congestionWindow - inFlight()))));
+        if (losses.wantsFirst()) {
+            int sent = resend(acknowledged, mss);
             if (sent <= 0) {
                 return;
             }
-            repaired = hole + sent;
+            losses.sentFirst(acknowledged + sent);
+        }
+        long hole = losses.nextRepair(acknowledged, highest);
+        while (hole >= 0) {
+            int sent = resend(hole, (int) Math.min(unit, losses.repairLength(hole, acknowledged, highest)));
+            if (sent <= 0) {
+                return;
+            }
+            losses.repairedTo(hole + sent);
+            hole = losses.nextRepair(acknowledged, highest);
         }
     }
 
@@ -417,16 +353,12 @@ final class ToGuest {
     /** Sets the timer for what is in flight, or for a window that is shut. */
     private void arm(long now) {
         boolean inFlight = highest > acknowledged;
-        if (!inFlight && !persisting) {
-            boolean shut = next <= end && edge <= next && !blocked && stream.peek(next, PROBE, 0, 1) != 0;
-            if (!shut) {
+        if (!inFlight) {
+            persisting = next <= end && edge <= next && !blocked && stream.peek(next, PROBE, 0, 1) != 0;
+            if (!persisting) {
                 deadline = Timed.NEVER;
                 return;
             }
-            persisting = true;
-            deadline = now + roundTrip.timeout();
-            connection.watch();
-            return;
         }
         if (deadline == Timed.NEVER) {
             deadline = now + (mayProbe() ? probeTimeout() : roundTrip.timeout());
@@ -434,16 +366,12 @@ final class ToGuest {
         }
     }
 
-    private boolean knowsHoles() {
-        return selective != null && !selective.isEmpty();
-    }
-
     private boolean mayProbe() {
         return !persisting && probes < MAX_PROBES && roundTrip.smoothed() >= 0;
     }
 
     private long probeTimeout() {
-        long delay = highest - acknowledged <= mss && !knowsHoles() ? PROBE_DELAYED_ACK : 0;
+        long delay = highest - acknowledged <= mss && !losses.knowsHoles() ? PROBE_DELAYED_ACK : 0;
         return Math.min((Math.max(2 * roundTrip.smoothed(), PROBE_MIN) << probes) + delay, roundTrip.timeout());
     }
 
@@ -475,15 +403,8 @@ final class ToGuest {
         }
         connection.counters().timeout();
         roundTrip.backOff();
-        slowStartThreshold = (int) Math.max((highest - acknowledged) / 2, 2L * mss);
-        congestionWindow = mss;
-        recovering = false;
-        recoveryPoint = highest;
-        duplicates = 0;
+        losses.timedOut(acknowledged, highest, timeouts > 1);
         timedPosition = -1;
-        if (selective != null && timeouts > 1) {
-            selective.clear();
-        }
         next = acknowledged;
         connection.continueNextTurn();
         return true;
@@ -496,14 +417,13 @@ final class ToGuest {
      */
     private void probe() {
         connection.counters().tailProbe();
-        if (recovering) {
-            repaired = acknowledged;
-            repairFirst = true;
+        if (losses.isActive()) {
+            losses.again(acknowledged);
             connection.continueNextTurn();
-        } else if (acknowledged < recoveryPoint) {
+        } else if (losses.isBehind(acknowledged)) {
             next = acknowledged;
             connection.continueNextTurn();
-        } else if (knowsHoles()) {
+        } else if (losses.knowsHoles()) {
             recover();
             connection.continueNextTurn();
         } else {
@@ -511,21 +431,29 @@ final class ToGuest {
         }
     }
 
+    /** Asks a guest whose window is shut whether it still is, as long as it answers (RFC 9293, section 3.8.6.1). */
     private boolean probeWindow(long now) {
         persisting = false;
-        if (edge <= acknowledged) {
-            connection.counters().windowProbe();
-            int sent = next >= end ? 0 : sendPayload(acknowledged, 1, now);
-            timedPosition = -1;
-            if (sent > 0) {
-                next = Math.max(next, acknowledged + 1);
-                highest = Math.max(highest, next);
-            }
-            roundTrip.backOff();
-            persisting = true;
-            deadline = now + roundTrip.timeout();
-            connection.watch();
+        if (edge > acknowledged) {
+            return true;
         }
+        if (++timeouts > MAX_TIMEOUTS) {
+            return false;
+        }
+        connection.counters().windowProbe();
+        if (acknowledged >= end) {
+            connection.sendControl(TcpSegment.FIN | TcpSegment.ACK, sequenceOf(end));
+            next = Math.max(next, end + 1);
+            highest = Math.max(highest, next);
+        } else if (sendPayload(acknowledged, 1, now) > 0) {
+            next = Math.max(next, acknowledged + 1);
+            highest = Math.max(highest, next);
+        }
+        timedPosition = -1;
+        roundTrip.backOff();
+        persisting = true;
+        deadline = now + roundTrip.timeout();
+        connection.watch();
         return true;
     }
 }

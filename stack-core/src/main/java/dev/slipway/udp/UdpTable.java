@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /**
  * All UDP flows of one guest: one host socket for each port the guest sends from, whomever it sends to.
@@ -43,6 +44,8 @@ public final class UdpTable extends Timed {
     private final DropCounters drops;
     private final DeadlineQueue deadlines;
     private final Runnable turnWanted;
+    private Consumer<RuntimeException> failureListener = failure -> {};
+    private long failures;
 
     private final Map<Long, UdpFlow> flows = new HashMap<>();
     private final List<UdpFlow> touched = new ArrayList<>();
@@ -66,6 +69,16 @@ public final class UdpTable extends Timed {
         this.turnWanted = turnWanted;
     }
 
+    /** Who is told of a defect that cost a flow. */
+    public void whenFailed(Consumer<RuntimeException> listener) {
+        failureListener = listener;
+    }
+
+    /** Flows that were closed because of a defect of ours. */
+    public long failures() {
+        return failures;
+    }
+
     /** Guest ports that have a host socket. */
     public int size() {
         return flows.size();
@@ -77,16 +90,33 @@ public final class UdpTable extends Timed {
      * @param bytes memory that holds the payload
      */
     public void input(UdpDatagram udp, MemorySegment bytes, int guest, int destination, long now) {
+        if (udp.destinationPort() == 0) {
+            drops.count(DropReason.UDP);
+            return;
+        }
         UdpFlow flow = flow(guest, udp.sourcePort(), now);
         if (flow == null) {
             return;
         }
-        HostDatagrams.Verdict verdict = flow.socket()
-                .send(IpAddress.ofV4(destination), udp.destinationPort(), bytes, udp.payloadOffset(), udp.payloadLength());
+        HostDatagrams.Verdict verdict;
+        try {
+            verdict = flow.socket()
+                    .send(IpAddress.ofV4(destination), udp.destinationPort(), bytes, udp.payloadOffset(), udp.payloadLength());
+        } catch (RuntimeException failure) {
+            failed(flow, failure);
+            return;
+        }
         touch(flow);
         if (verdict != HostDatagrams.Verdict.SENT) {
             refused(verdict, udp, guest, destination);
         }
+    }
+
+    /** A defect of ours ends the one flow that met it; the guest's next datagram begins it anew. */
+    private void failed(UdpFlow flow, RuntimeException failure) {
+        failures++;
+        failureListener.accept(failure);
+        close(flow);
     }
 
     private void refused(HostDatagrams.Verdict verdict, UdpDatagram udp, int guest, int destination) {
@@ -130,7 +160,14 @@ public final class UdpTable extends Timed {
             close(oldest);
         }
         UdpFlow flow = new UdpFlow(this, guest, guestPort);
-        HostDatagrams socket = host.openDatagrams(guestPort, flow);
+        HostDatagrams socket;
+        try {
+            socket = host.openDatagrams(guestPort, flow);
+        } catch (RuntimeException failure) {
+            failures++;
+            failureListener.accept(failure);
+            return null;
+        }
         if (socket == null) {
             drops.count(DropReason.UDP_FLOW_LIMIT);
             return null;
@@ -146,7 +183,7 @@ public final class UdpTable extends Timed {
         flow.answered = true;
         touch(flow);
         turnWanted.run();
-        if (!source.isV4() || output.room() <= length) {
+        if (!source.isV4() || length > UdpDatagram.MAX_PAYLOAD || output.room() <= length) {
             drops.count(DropReason.GUEST_QUEUE_FULL);
             return;
         }
@@ -186,7 +223,11 @@ public final class UdpTable extends Timed {
             flow.touched = false;
             if (flow.socket() != null) {
                 use(flow, now);
-                flow.socket().flush();
+                try {
+                    flow.socket().flush();
+                } catch (RuntimeException failure) {
+                    failed(flow, failure);
+                }
             }
         }
         touched.clear();
@@ -256,7 +297,13 @@ public final class UdpTable extends Timed {
         if (last == flow) {
             last = null;
         }
-        flow.socket().close();
+        HostDatagrams socket = flow.socket();
         flow.bind(null);
+        try {
+            socket.close();
+        } catch (RuntimeException failure) {
+            failures++;
+            failureListener.accept(failure);
+        }
     }
 }

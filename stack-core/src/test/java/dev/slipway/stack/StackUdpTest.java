@@ -1,0 +1,229 @@
+package dev.slipway.stack;
+
+import static dev.slipway.stack.StackRig.GATEWAY;
+import static dev.slipway.stack.StackRig.HOST;
+import static dev.slipway.stack.StackRig.OUTSIDE;
+import static dev.slipway.stack.StackRig.SECOND;
+import static dev.slipway.testing.PacketMatchers.assertThat;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.slipway.stack.HostDatagrams.Verdict;
+import dev.slipway.stack.StackRig.FakeHost.Datagrams;
+import dev.slipway.testing.PacketBuilder;
+import dev.slipway.testing.SentFrame;
+import dev.slipway.udp.UdpTable;
+import dev.slipway.wire.DropReason;
+import dev.slipway.wire.IpAddress;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** UDP flows of a guest and the host sockets behind them (RFC 4787). */
+class StackUdpTest {
+
+    private final StackRig rig = new StackRig();
+    private final PacketBuilder guest = rig.guest;
+
+    private MemorySegment datagram(int port, String payload) {
+        return guest.udp(OUTSIDE, 9).port(port).payload(payload).build();
+    }
+
+    private Datagrams flow() {
+        return rig.host.datagrams.getFirst();
+    }
+
+    @Test
+    void oneSocketPerPortOfTheGuestWhomeverItSendsTo() {
+        rig.input(datagram(5_000, "a"), guest.udp("198.51.100.1", 10).port(5_000).payload("b").build(), guest.udp(HOST, 11).port(5_000).payload("c").build());
+        assertThat(rig.host.datagrams).hasSize(1);
+        assertThat(flow().preferredPort).isEqualTo(5_000);
+        assertThat(flow().sent).extracting(sent -> sent.destination() + ":" + sent.port() + new String(sent.payload()))
+                .containsExactly(OUTSIDE + ":9a", "198.51.100.1:10b", HOST + ":11c");
+        assertThat(flow().flushes).as("once per turn").isEqualTo(1);
+        rig.input(datagram(5_001, "d"));
+        assertThat(rig.host.datagrams).hasSize(2);
+    }
+
+    @Test
+    void anyoneMayAnswer() {
+        rig.input(datagram(5_000, "a"));
+        flow().receive("198.51.100.99", 1_234, "hello".getBytes());
+        assertThat(rig.sent.only()).toMac(PacketBuilder.GUEST_MAC).isUdp().from("198.51.100.99", 1_234).to(PacketBuilder.GUEST_IP, 5_000).hasPayload("hello");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 1, 1_471, 1_472, 1_473, 9_000, 65_507})
+    void datagramsOfAnySizeGoBothWays(int size) {
+        byte[] payload = FragmentsTest.pattern(size, size);
+        MemorySegment whole = guest.udp(OUTSIDE, 9).port(5_000).payload(payload).build();
+        rig.input(size <= 1_472 ? List.of(whole) : PacketBuilder.fragments(whole, 1_480));
+        assertThat(flow().sent).hasSize(1);
+        assertThat(flow().sent.getFirst().payload()).isEqualTo(payload);
+        flow().receive(OUTSIDE, 9, payload);
+        byte[] got = new byte[size + 8];
+        List<SentFrame> frames = rig.sent.take();
+        int at = 0;
+        for (SentFrame frame : frames) {
+            assertThat(frame.length()).isLessThanOrEqualTo(1_514);
+            if (frames.size() > 1) {
+                assertThat(frame).isFragment(at, frame != frames.getLast());
+            }
+            System.arraycopy(frame.bytes(), 34, got, at, frame.length() - 34);
+            at += frame.length() - 34;
+        }
+        assertThat(at).isEqualTo(size + 8);
+        assertThat(java.util.Arrays.copyOfRange(got, 8, at)).isEqualTo(payload);
+        if (frames.size() == 1) {
+            assertThat(frames.getFirst()).isUdp().hasPayload(payload);
+        }
+    }
+
+    @Test
+    void aDatagramWithoutChecksumIsTaken() {
+        rig.input(guest.udp(OUTSIDE, 9).noChecksum().payload("x").build());
+        assertThat(flow().sent).hasSize(1);
+    }
+
+    @Test
+    void aPortOfTheGatewaysThatNobodyListensOn() {
+        MemorySegment frame = guest.udp(GATEWAY, 1_000).payload("hello there").build();
+        List<SentFrame> said = rig.isAnswered(frame, DropReason.DESTINATION, 1);
+        assertThat(said.getFirst()).isIcmp().from(GATEWAY).hasType(3, 3).isAbout(frame);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"HOST_UNREACHABLE,1", "NETWORK_UNREACHABLE,0", "PROHIBITED,13"})
+    void whereTheHostCannotSendIsUnreachable(Verdict verdict, int code) {
+        rig.host.verdict = verdict;
+        rig.input(datagram(5_000, "abcd"));
+        byte[] quoted = assertThat(rig.sent.only()).isIcmp().from(GATEWAY).hasType(3, code).payload();
+        byte[] packet = PacketBuilder.bytes(datagram(5_000, "abcd"));
+        assertThat(java.util.Arrays.copyOfRange(quoted, 12, 26)).isEqualTo(java.util.Arrays.copyOfRange(packet, 26, 40));
+        assertThat(quoted[3]).as("total length").isEqualTo((byte) 32);
+        assertThat(rig.drops.get(DropReason.UDP_HOST)).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"LOST", "TOO_BIG"})
+    void whatTheHostLosesIsCounted(Verdict verdict) {
+        rig.host.verdict = verdict;
+        rig.input(datagram(5_000, "a"));
+        assertThat(rig.sent.frames()).isEmpty();
+        assertThat(rig.drops.get(DropReason.UDP_HOST)).isEqualTo(1);
+        rig.serves();
+    }
+
+    @Test
+    void aRefusalOfTheFarHostIsPassedOn() {
+        rig.input(datagram(5_000, "a"));
+        flow().listener.refused(IpAddress.ofV4(IpAddress.parseV4(OUTSIDE)), 9);
+        byte[] quoted = assertThat(rig.sent.only()).isIcmp().hasType(3, 3).payload();
+        assertThat(quoted[20] << 8 | quoted[21] & 0xFF).isEqualTo(5_000);
+        assertThat(quoted[23]).isEqualTo((byte) 9);
+    }
+
+    @Test
+    void theFlowIdleLongestMakesRoom() {
+        StackRig small = new StackRig(StackRig.limited(3, 1 << 20));
+        for (int port : new int[] {1, 2, 3, 1, 4, 5}) {
+            small.input(datagram(port, "a"));
+            small.advance(SECOND / 10);
+        }
+        assertThat(small.stack.udp().size()).isEqualTo(3);
+        assertThat(small.drops.get(DropReason.UDP_FLOW_LIMIT)).isEqualTo(2);
+        assertThat(small.host.datagrams).extracting(flow -> flow.preferredPort + (flow.closed ? " closed" : ""))
+                .containsExactly("1", "2 closed", "3 closed", "4", "5");
+    }
+
+    @Test
+    void aFloodOfPortsInOneTurnIsSurvived() {
+        StackRig small = new StackRig(StackRig.limited(10, 1 << 20));
+        MemorySegment[] flood = new MemorySegment[1_000];
+        for (int i = 0; i < flood.length; i++) {
+            flood[i] = datagram(1 + i, "a");
+        }
+        small.input(flood);
+        assertThat(small.stack.udp().size()).isEqualTo(10);
+        assertThat(small.host.datagrams.stream().filter(flow -> !flow.closed)).hasSize(10);
+        small.serves();
+    }
+
+    @Test
+    void aHostWithoutSocketsIsCounted() {
+        rig.host.exhausted = true;
+        rig.isDropped(datagram(1, "a"), DropReason.UDP_FLOW_LIMIT);
+        rig.host.exhausted = false;
+        rig.input(datagram(1, "a"));
+        assertThat(flow().sent).hasSize(1);
+    }
+
+    @Test
+    void questionsWithoutAnswerGoAfterHalfAMinuteOthersAfterThree() {
+        rig.input(datagram(1, "a"), datagram(2, "b"));
+        rig.host.datagrams.get(1).receive(OUTSIDE, 9, new byte[1]);
+        rig.stack.endTurn(rig.now);
+        rig.advance(UdpTable.ONE_WAY_TIMEOUT - SECOND);
+        assertThat(rig.stack.udp().size()).isEqualTo(2);
+        rig.advance(12 * SECOND);
+        assertThat(rig.stack.udp().size()).isEqualTo(1);
+        assertThat(flow().closed).isTrue();
+        rig.advance(UdpTable.TIMEOUT - UdpTable.ONE_WAY_TIMEOUT - 12 * SECOND);
+        assertThat(rig.stack.udp().size()).isEqualTo(1);
+        rig.advance(12 * SECOND);
+        assertThat(rig.stack.udp().size()).isZero();
+        assertThat(rig.stack.nextDeadline()).isEqualTo(Long.MAX_VALUE);
+        rig.input(datagram(1, "again"));
+        assertThat(rig.host.datagrams).hasSize(3);
+    }
+
+    @Test
+    void eitherDirectionKeepsAFlow() {
+        rig.input(datagram(1, "a"), datagram(2, "a"));
+        for (int i = 0; i < 60; i++) {
+            rig.advance(10 * SECOND);
+            rig.host.datagrams.get(0).receive(OUTSIDE, 9, new byte[1]);
+            rig.stack.endTurn(rig.now);
+            rig.input(datagram(2, "a"));
+        }
+        assertThat(rig.stack.udp().size()).isEqualTo(2);
+        assertThat(rig.host.datagrams).hasSize(2);
+    }
+
+    @Test
+    void aFullChannelDropsAndCounts() {
+        rig.input(datagram(1, "a"));
+        rig.sent.room(100);
+        flow().receive(OUTSIDE, 9, new byte[1_000]);
+        assertThat(rig.sent.frames()).isEmpty();
+        assertThat(rig.drops.get(DropReason.GUEST_QUEUE_FULL)).isEqualTo(1);
+        flow().receive(OUTSIDE, 9, new byte[10]);
+        assertThat(rig.sent.only()).isUdp().hasPayloadLength(10);
+    }
+
+    @Test
+    void aDefectCostsOneFlowOnly() {
+        rig.input(datagram(1, "a"));
+        rig.host.failSends = new IllegalStateException("on purpose");
+        rig.input(datagram(2, "b"));
+        assertThat(rig.stack.failures()).isEqualTo(1);
+        assertThat(rig.failures).containsExactly(rig.host.failSends);
+        rig.host.failSends = null;
+        rig.input(datagram(1, "c"), datagram(2, "d"));
+        assertThat(flow().sent).hasSize(2);
+        assertThat(rig.host.datagrams).hasSize(3);
+    }
+
+    @Test
+    void resetClosesEverySocket() {
+        rig.input(datagram(1, "a"), datagram(2, "b"));
+        rig.stack.reset();
+        assertThat(rig.host.datagrams).allSatisfy(flow -> assertThat(flow.closed).isTrue());
+        rig.stack.endTurn(rig.now);
+        rig.advance(400 * SECOND);
+        rig.serves();
+    }
+}
