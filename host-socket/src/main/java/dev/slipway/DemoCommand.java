@@ -30,11 +30,10 @@ final class DemoCommand implements Command {
         CommandSpec spec = CommandSpec.create().name("slipway demo");
         spec.usageMessage()
                 .customSynopsis("slipway demo [--seconds=N | --quick]")
-                .description(
-                        "Shows the whole of it on this machine, without a VM, root or another program: starts a network on a"
-                                + " private socket, attaches the built-in guest to it, and does what a VM does: DHCP, ARP,"
-                                + " ping, DNS, a web page from this machine's localhost, a download and an upload compared"
-                                + " byte by byte.%n")
+                .description("Shows the whole of it on this machine, without a VM, root or another program: starts a"
+                        + " network on a private socket, attaches the built-in guest to it, and does what a VM"
+                        + " does: DHCP, ARP, ping, DNS, a web page from this machine's localhost, a download and"
+                        + " an upload compared byte by byte.%n")
                 .footer("", "Exit codes: 0 everything worked, 1 something did not, 2 wrong usage.");
         spec.addOption(OptionSpec.builder("--seconds")
                 .paramLabel("N")
@@ -135,7 +134,8 @@ final class DemoCommand implements Command {
         StringBuilder answer = new StringBuilder();
         long bytes = probe.upload(url.resolve("upload"), pattern, Math.round(seconds * 1e9), seen, answer);
         if (!answer.toString().equals(bytes + " bytes, all right\n")) {
-            throw new IOException("of " + bytes + " bytes the server got " + answer.toString().strip());
+            throw new IOException(
+                    "of " + bytes + " bytes the server got " + answer.toString().strip());
         }
         return seen + ", every byte compared";
     }
@@ -149,16 +149,15 @@ final class DemoCommand implements Command {
     }
 
     private static void explain(PrintStream out) {
-        out.println(
-                """
+        out.println("""
 
-                  That was a guest's whole way into the network: frames over a Unix socket into Slipway, out of it as
-                  ordinary sockets of this process. Now with a real VM:
+              That was a guest's whole way into the network: frames over a Unix socket into Slipway, out of it as
+              ordinary sockets of this process. Now with a real VM:
 
-                    ./slipway run --vm qemu:/tmp/vm.sock
-                    qemu-system-x86_64 -m 1G -drive file=disk.img,if=virtio -device virtio-net,netdev=n0 \\
-                        -netdev stream,id=n0,server=off,addr.type=unix,addr.path=/tmp/vm.sock
-                """);
+                ./slipway run --vm qemu:/tmp/vm.sock
+                qemu-system-x86_64 -m 1G -drive file=disk.img,if=virtio -device virtio-net,netdev=n0 \\
+                    -netdev stream,id=n0,server=off,addr.type=unix,addr.path=/tmp/vm.sock
+            """);
     }
 
     private static void remove(Path folder) {

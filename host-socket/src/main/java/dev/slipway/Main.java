@@ -14,33 +14,32 @@ import picocli.CommandLine.UnmatchedArgumentException;
 /** The program: finds the command, parses its flags, runs it. Only the command that is wanted is ever built. */
 public final class Main {
 
-    private static final String HELP =
-            """
-            Slipway gives virtual machines a network without root, bridges or firewall rules: the VM's
-            Ethernet frames come in through a Unix socket, and what they carry leaves as ordinary sockets
-            of this process, through whatever VPN the host is on.
+    private static final String HELP = """
+        Slipway gives virtual machines a network without root, bridges or firewall rules: the VM's
+        Ethernet frames come in through a Unix socket, and what they carry leaves as ordinary sockets
+        of this process, through whatever VPN the host is on.
 
-            Usage: slipway COMMAND [OPTIONS]
+        Usage: slipway COMMAND [OPTIONS]
 
-              run      Serves the network of one or more VMs until it is stopped
-              demo     Shows all of it at work on this machine, in seconds, without a VM
-              probe    Acts as a VM on a frame socket, says what works and how fast
-              help     Explains a command: slipway help run
+          run      Serves the network of one or more VMs until it is stopped
+          demo     Shows all of it at work on this machine, in seconds, without a VM
+          probe    Acts as a VM on a frame socket, says what works and how fast
+          help     Explains a command: slipway help run
 
-            A VM with QEMU, in two commands:
+        A VM with QEMU, in two commands:
 
-              slipway run --vm qemu:/tmp/vm.sock
-              qemu-system-x86_64 -m 1G -drive file=disk.img,if=virtio -device virtio-net,netdev=n0 \\
-                  -netdev stream,id=n0,server=off,addr.type=unix,addr.path=/tmp/vm.sock
+          slipway run --vm qemu:/tmp/vm.sock
+          qemu-system-x86_64 -m 1G -drive file=disk.img,if=virtio -device virtio-net,netdev=n0 \\
+              -netdev stream,id=n0,server=off,addr.type=unix,addr.path=/tmp/vm.sock
 
-            The same in a file, and a look at it without a VM:
+        The same in a file, and a look at it without a VM:
 
-              printf 'vm: [qemu:/tmp/vm.sock]\\nmtu: 1500\\n' > slipway.yml
-              slipway run --config slipway.yml
-              slipway probe /tmp/vm.sock http://example.com/
+          printf 'vm: [qemu:/tmp/vm.sock]\\nmtu: 1500\\n' > slipway.yml
+          slipway run --config slipway.yml
+          slipway probe /tmp/vm.sock http://example.com/
 
-            Exit codes: 0 done, 1 failed while running, 2 wrong usage or settings.
-            """;
+        Exit codes: 0 done, 1 failed while running, 2 wrong usage or settings.
+        """;
 
     private Main() {}
 
@@ -69,8 +68,8 @@ public final class Main {
             default -> {
                 Command command = command(first);
                 if (command == null) {
-                    err.println("slipway: " + first + ": unknown "
-                            + (first.startsWith("-") ? "option" : "command") + " (run, demo, probe, help, --version)");
+                    err.println("slipway: " + first + ": unknown " + (first.startsWith("-") ? "option" : "command")
+                            + " (run, demo, probe, help, --version)");
                     return Command.USAGE;
                 }
                 return run(command, Arrays.copyOfRange(args, 1, args.length), out, err);

@@ -2,7 +2,7 @@ package dev.slipway;
 
 import dev.slipway.probe.Probe;
 import dev.slipway.probe.Report;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.StackSettings;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.net.URI;
@@ -26,10 +26,10 @@ final class ProbeCommand implements Command {
         spec.usageMessage()
                 .customSynopsis("slipway probe SOCKET [URL] [OPTIONS]")
                 .description(
-                        "Acts as a VM on a frame socket in QEMU's stream framing, Slipway's or another backend's: gets an"
-                                + " address by DHCP, finds the gateway, pings it, resolves names and, given a URL, fetches it."
-                                + " Prints each step with its outcome, time and rate. 'no' marks what a backend need not"
-                                + " offer.%n")
+                        "Acts as a VM on a frame socket in QEMU's stream framing, Slipway's or another backend's: gets"
+                                + " an address by DHCP, finds the gateway, pings it, resolves names and, given a URL,"
+                                + " fetches it. Prints each step with its outcome, time and rate. 'no' marks what a"
+                                + " backend need not offer.%n")
                 .footer(
                         "",
                         "Exit codes: 0 every step that must work did, 1 one did not, 2 wrong usage.",
@@ -49,7 +49,8 @@ final class ProbeCommand implements Command {
                 .description("What to fetch, http:// only. Default: nothing")
                 .build());
         spec.addOption(text("--upload", "BYTES", "Also sends as many bytes to the URL by POST. Default: 0"));
-        spec.addOption(text("--mtu", "BYTES", "The guest's MTU is the lease's, but at most this. Default: " + DEFAULT_MTU));
+        spec.addOption(
+                text("--mtu", "BYTES", "The guest's MTU is the lease's, but at most this. Default: " + DEFAULT_MTU));
         spec.addOption(OptionSpec.builder("--strict")
                 .type(boolean.class)
                 .description("Every step must work, those too that some backends do not offer")
@@ -58,7 +59,11 @@ final class ProbeCommand implements Command {
     }
 
     private static OptionSpec text(String name, String label, String description) {
-        return OptionSpec.builder(name).paramLabel(label).type(String.class).description(description).build();
+        return OptionSpec.builder(name)
+                .paramLabel(label)
+                .type(String.class)
+                .description(description)
+                .build();
     }
 
     @Override
@@ -106,7 +111,8 @@ final class ProbeCommand implements Command {
         try {
             URI url = new URI(text);
             if (!"http".equalsIgnoreCase(url.getScheme()) || url.getHost() == null || url.getRawUserInfo() != null) {
-                throw new SettingsException("URL", "'" + text + "' is not like http://host/path, all that the built-in guest speaks");
+                throw new SettingsException(
+                        "URL", "'" + text + "' is not like http://host/path, all that the built-in guest speaks");
             }
             if (url.getPort() == 0 || url.getPort() > 65_535) {
                 throw new SettingsException("URL", "'" + text + "' has no possible port");

@@ -28,7 +28,8 @@ public record PublishedPort(IpAddress address, int hostPort, int guestPort, int 
             vm = text.substring(at + 1);
             text = text.substring(0, at);
             if (!vm.matches("[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")) {
-                throw value.wrong("'" + vm + "' behind the @ is neither an address nor a name, in '" + value.text() + "'");
+                throw value.wrong(
+                        "'" + vm + "' behind the @ is neither an address nor a name, in '" + value.text() + "'");
             }
         }
         boolean udp = false;
@@ -36,7 +37,8 @@ public record PublishedPort(IpAddress address, int hostPort, int guestPort, int 
         if (slash >= 0) {
             String protocol = text.substring(slash + 1).toLowerCase(Locale.ROOT);
             if (!protocol.equals("tcp") && !protocol.equals("udp")) {
-                throw value.wrong("'" + text.substring(slash + 1) + "' is not a protocol (tcp, udp), in '" + value.text() + "'");
+                throw value.wrong(
+                        "'" + text.substring(slash + 1) + "' is not a protocol (tcp, udp), in '" + value.text() + "'");
             }
             udp = protocol.equals("udp");
             text = text.substring(0, slash);
@@ -46,13 +48,13 @@ public record PublishedPort(IpAddress address, int hostPort, int guestPort, int 
         if (guestColon < 0 || hostColon >= 0 && hostColon < text.lastIndexOf(']')) {
             throw value.wrong("'" + value.text() + "' is not " + SYNTAX);
         }
-        IpAddress address = hostColon < 0
-                ? IpAddress.ofV4(0x7F00_0001)
-                : parseAddress(value, text.substring(0, hostColon));
+        IpAddress address =
+                hostColon < 0 ? IpAddress.ofV4(0x7F00_0001) : parseAddress(value, text.substring(0, hostColon));
         int[] host = ports(value, text.substring(hostColon + 1, guestColon));
         int[] guest = ports(value, text.substring(guestColon + 1));
         if (host[1] != guest[1]) {
-            throw value.wrong(host[1] + " ports of the host and " + guest[1] + " of the guest in '" + value.text() + "'");
+            throw value.wrong(
+                    host[1] + " ports of the host and " + guest[1] + " of the guest in '" + value.text() + "'");
         }
         return new PublishedPort(address, host[0], guest[0], host[1], udp, vm);
     }
@@ -90,8 +92,10 @@ public record PublishedPort(IpAddress address, int hostPort, int guestPort, int 
     /** Whether both would listen on one port of the host. */
     boolean clashesWith(PublishedPort other) {
         boolean sameAddress = address.equals(other.address) || isAny() || other.isAny();
-        return sameAddress && udp == other.udp
-                && hostPort < other.hostPort + other.count && other.hostPort < hostPort + count;
+        return sameAddress
+                && udp == other.udp
+                && hostPort < other.hostPort + other.count
+                && other.hostPort < hostPort + count;
     }
 
     private boolean isAny() {

@@ -54,13 +54,18 @@ final class RunCommand implements Command {
     }
 
     private static OptionSpec option(SettingKey key) {
-        OptionSpec.Builder option = key == SettingKey.PUBLISH
-                ? OptionSpec.builder("-p", key.flag())
-                : OptionSpec.builder(key.flag());
+        OptionSpec.Builder option =
+                key == SettingKey.PUBLISH ? OptionSpec.builder("-p", key.flag()) : OptionSpec.builder(key.flag());
         option.description(key.help().replace("%", "%%")).hidden(key.kind() == SettingKey.Kind.HIDDEN);
         return switch (key.kind()) {
-            case ONE, HIDDEN -> option.type(String.class).paramLabel(key.label()).build();
-            case LIST -> option.type(List.class).auxiliaryTypes(String.class).arity("1").paramLabel(key.label()).build();
+            case ONE, HIDDEN ->
+                option.type(String.class).paramLabel(key.label()).build();
+            case LIST ->
+                option.type(List.class)
+                        .auxiliaryTypes(String.class)
+                        .arity("1")
+                        .paramLabel(key.label())
+                        .build();
             case SWITCH -> option.type(boolean.class).build();
         };
     }
@@ -75,8 +80,7 @@ final class RunCommand implements Command {
             new CountDownLatch(1).await();
         } catch (SocketPathException e) {
             shutdown.cancel();
-            throw new SettingsException(
-                    settings.places().getOrDefault(e.path(), SettingKey.VM.flag()), e.getMessage());
+            throw new SettingsException(settings.places().getOrDefault(e.path(), SettingKey.VM.flag()), e.getMessage());
         } catch (SettingsException e) {
             shutdown.cancel();
             throw e;
@@ -113,7 +117,8 @@ final class RunCommand implements Command {
         return source;
     }
 
-    private static void serve(Settings settings, Shutdown shutdown, PrintStream out) throws IOException, SettingsException {
+    private static void serve(Settings settings, Shutdown shutdown, PrintStream out)
+            throws IOException, SettingsException {
         RunningNetwork network = RunningNetwork.start(settings);
         shutdown.add(network);
         long readyAt = System.nanoTime();
@@ -139,8 +144,8 @@ final class RunCommand implements Command {
     private static void warnOfOverlaps(Settings settings, Logger log) {
         for (String overlap : SubnetOverlap.find(settings.stack())) {
             log.warn(
-                    "the guest's network {} overlaps the host's {}: guests cannot reach hosts there; choose another with"
-                            + " --subnet",
+                    "the guest's network {} overlaps the host's {}: guests cannot reach hosts there; choose another"
+                            + " with --subnet",
                     Settings.cidr(settings.stack()),
                     overlap);
         }

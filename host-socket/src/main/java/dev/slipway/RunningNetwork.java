@@ -10,7 +10,7 @@ import dev.slipway.host.NetworkSettings;
 import dev.slipway.host.ResolverCounters;
 import dev.slipway.host.VmNetwork;
 import dev.slipway.host.VmSession;
-import dev.slipway.stack.DropCounters;
+import dev.slipway.seam.DropCounters;
 import dev.slipway.wire.DropReason;
 import io.netty.channel.EventLoopGroup;
 import java.io.IOException;
@@ -44,7 +44,8 @@ final class RunningNetwork implements AutoCloseable {
             sockets.add(vm.path());
         }
         HostPolicy policy = new HostPolicy(settings.hostAccess(), settings.allowLinkLocal());
-        Transport transport = settings.transport().isPresent() ? settings.transport().get() : bestTransport();
+        Transport transport =
+                settings.transport().isPresent() ? settings.transport().get() : bestTransport();
         return new RunningNetwork(VmNetwork.start(new NetworkSettings(
                 settings.stack(), policy, RESOLV_CONF, transport, sockets, settings.capture(), settings.faults())));
     }

@@ -4,23 +4,38 @@ import java.util.Locale;
 
 /** Every setting of {@code run}: its key in a file, which is the flag without its hyphens, and its help. */
 enum SettingKey {
-    VM("SCHEME:PATH", Kind.LIST, "A VM's frame socket, which Slipway creates. The scheme says how frames come:"
-            + " qemu is QEMU's -netdev stream. May be given several times, each VM has a network of its own."),
+    VM(
+            "SCHEME:PATH",
+            Kind.LIST,
+            "A VM's frame socket, which Slipway creates. The scheme says how frames come:"
+                    + " qemu is QEMU's -netdev stream. May be given several times, each VM has a network of its own."),
     API("PATH", Kind.ONE, "Unix socket of the control API (mode 0600). Default: none"),
-    PUBLISH("[ADDR:]HOST:GUEST[/udp][@VM]", Kind.LIST,
+    PUBLISH(
+            "[ADDR:]HOST:GUEST[/udp][@VM]",
+            Kind.LIST,
             "Makes a port of the guest one of the host, on 127.0.0.1 unless ADDR says otherwise; ranges like"
                     + " 8000-8010:80-90. Checked, but not served by this version."),
     MTU("BYTES", Kind.ONE, "Largest IP packet on the guest's link, 576 to 65520. Default: 1500"),
     SUBNET("CIDR", Kind.ONE, "The guest's network. Default: 192.168.65.0/24"),
     GATEWAY_IP("ADDRESS", Kind.ONE, "Router and name server. Default: the subnet's first address"),
-    HOST_IP("ADDRESS", Kind.ONE,
+    HOST_IP(
+            "ADDRESS",
+            Kind.ONE,
             "Stands for the host's localhost, as host.docker.internal. Default: the subnet's last address"),
-    NO_HOST_ACCESS("", Kind.SWITCH, "The guest cannot reach the host's localhost. Default: it can, by the host address"),
+    NO_HOST_ACCESS(
+            "", Kind.SWITCH, "The guest cannot reach the host's localhost. Default: it can, by the host address"),
     ALLOW_LINK_LOCAL("", Kind.SWITCH, "The guest can reach 169.254.0.0/16. Default: it cannot"),
     DOMAIN("NAME", Kind.ONE, "Domain that DHCP announces. Default: internal"),
     SEARCH_DOMAIN("NAME", Kind.LIST, "Search domain that DHCP announces, several times if need be. Default: none"),
-    TRANSPORT("NAME", Kind.ONE, "How frames and sockets are moved: auto, native (Linux system calls), epoll, kqueue or nio. Default: auto"),
-    CAPTURE("FILE", Kind.ONE, "Writes the first 128 bytes of each frame to a pcap file (mode 0600), a new one each 64 MiB. Default: none"),
+    TRANSPORT(
+            "NAME",
+            Kind.ONE,
+            "How frames and sockets are moved: auto, native (Linux system calls), epoll, kqueue or nio. Default: auto"),
+    CAPTURE(
+            "FILE",
+            Kind.ONE,
+            "Writes the first 128 bytes of each frame to a pcap file (mode 0600), a new one each 64 MiB. Default:"
+                    + " none"),
     LOG_LEVEL("LEVEL", Kind.ONE, "error, warn, info, debug or trace; the log goes to stderr. Default: info"),
     FAULT("SPEC", Kind.HIDDEN, "Loses, doubles, delays or damages frames, for tests.");
 

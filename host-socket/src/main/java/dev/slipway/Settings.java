@@ -3,7 +3,7 @@ package dev.slipway;
 import dev.slipway.SettingSource.Value;
 import dev.slipway.ethernet.Faults;
 import dev.slipway.ethernet.Transport;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import java.io.IOException;
 import java.nio.file.InvalidPathException;
@@ -172,14 +172,16 @@ public record Settings(
         for (Value value : source.all(SettingKey.PUBLISH.key())) {
             PublishedPort port = PublishedPort.parse(value);
             if (port.vm().isEmpty() && vms > 1) {
-                throw value.wrong("'" + value.text() + "' names no VM, but there are " + vms + "; add @ADDRESS or @NAME");
+                throw value.wrong(
+                        "'" + value.text() + "' names no VM, but there are " + vms + "; add @ADDRESS or @NAME");
             }
             if (port.vm().matches("[0-9.]+") && !stack.contains(address(value, port.vm()))) {
                 throw value.wrong(port.vm() + " is outside the guest's network " + cidr(stack));
             }
             for (PublishedPort other : published) {
                 if (other.clashesWith(port)) {
-                    throw value.wrong("'" + value.text() + "' takes a port of the host that '" + other + "' has already");
+                    throw value.wrong(
+                            "'" + value.text() + "' takes a port of the host that '" + other + "' has already");
                 }
             }
             published.add(port);
@@ -264,8 +266,8 @@ public record Settings(
                     + IpAddress.toString(broadcast));
         }
         if (address == network || address == broadcast) {
-            throw value.wrong(value.text() + " is the subnet's "
-                    + (address == network ? "own" : "broadcast") + " address");
+            throw value.wrong(
+                    value.text() + " is the subnet's " + (address == network ? "own" : "broadcast") + " address");
         }
         return address;
     }

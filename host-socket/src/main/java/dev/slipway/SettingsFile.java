@@ -84,7 +84,10 @@ final class SettingsFile {
         String text = decode(bytes);
         checkTabs(text);
         try {
-            LoadSettings settings = LoadSettings.builder().setAllowDuplicateKeys(true).setMaxAliasesForCollections(8).build();
+            LoadSettings settings = LoadSettings.builder()
+                    .setAllowDuplicateKeys(true)
+                    .setMaxAliasesForCollections(8)
+                    .build();
             root = new Compose(settings).composeString(text);
         } catch (MarkedYamlEngineException e) {
             int line = e.getProblemMark().map(mark -> mark.getLine() + 1).orElse(1);
@@ -92,7 +95,8 @@ final class SettingsFile {
         } catch (YamlEngineException e) {
             throw at(1, "not YAML: " + e.getMessage().lines().findFirst().orElse(""));
         }
-        if (root.isEmpty() || root.get() instanceof ScalarNode scalar && scalar.getTag().equals(Tag.NULL)) {
+        if (root.isEmpty()
+                || root.get() instanceof ScalarNode scalar && scalar.getTag().equals(Tag.NULL)) {
             throw at(1, "the file has no settings; leave --config out to run with the defaults");
         }
         if (!(root.get() instanceof MappingNode mapping)) {
@@ -129,7 +133,8 @@ final class SettingsFile {
             if (SettingKey.named(word) != null) {
                 key = word + ": ";
             }
-            String indentation = line.substring(0, line.length() - line.stripLeading().length());
+            String indentation =
+                    line.substring(0, line.length() - line.stripLeading().length());
             if (indentation.indexOf('\t') >= 0 && !line.isBlank()) {
                 throw at(number, key + "a tab in the indentation; YAML takes blanks only");
             }

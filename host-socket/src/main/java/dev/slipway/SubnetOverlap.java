@@ -1,6 +1,6 @@
 package dev.slipway;
 
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import java.net.Inet4Address;
 import java.net.InterfaceAddress;
@@ -21,7 +21,8 @@ final class SubnetOverlap {
             for (NetworkInterface each : NetworkInterface.networkInterfaces().toList()) {
                 for (InterfaceAddress address : each.getInterfaceAddresses()) {
                     if (address.getAddress() instanceof Inet4Address v4 && overlaps(stack, v4, address)) {
-                        overlaps.add(each.getName() + " " + v4.getHostAddress() + "/" + address.getNetworkPrefixLength());
+                        overlaps.add(
+                                each.getName() + " " + v4.getHostAddress() + "/" + address.getNetworkPrefixLength());
                     }
                 }
             }

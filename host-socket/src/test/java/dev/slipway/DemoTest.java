@@ -24,7 +24,9 @@ class DemoTest {
         String text = out.toString(StandardCharsets.UTF_8);
         assertThat(err.toString(StandardCharsets.UTF_8)).isEmpty();
         assertThat(text).doesNotContain("FAIL");
-        assertThat(text.lines().filter(line -> line.startsWith("  ok ")).map(line -> line.substring(8, 32).strip()))
+        assertThat(text.lines()
+                        .filter(line -> line.startsWith("  ok "))
+                        .map(line -> line.substring(8, 32).strip()))
                 .containsExactly(
                         "DHCP lease",
                         "ARP of the gateway",

@@ -63,8 +63,11 @@ class RunCommandTest {
         Path api = folder.resolve("api.sock");
         Process process = slipway("--vm", "qemu:" + vm, "--api", api.toString(), "-p", "127.0.0.1:17000:7000");
         assertThat(process.inputReader().readLine()).isEqualTo("ready: qemu:" + vm + " api:" + api);
-        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(vm))).isEqualTo("rw-------");
-        assertThat(request(api)).startsWith("HTTP/1.1 200 OK").contains("\"socket\":\"qemu:" + vm + "\"", "\"attached\":false");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(vm)))
+                .isEqualTo("rw-------");
+        assertThat(request(api))
+                .startsWith("HTTP/1.1 200 OK")
+                .contains("\"socket\":\"qemu:" + vm + "\"", "\"attached\":false");
 
         Process second = slipway("--vm", "qemu:" + vm);
         assertThat(second.waitFor()).isEqualTo(2);
@@ -93,7 +96,9 @@ class RunCommandTest {
         assertThat(process.inputReader().readLine()).startsWith("ready: ");
         process.toHandle().destroy();
         assertThat(process.waitFor()).isZero();
-        assertThat(log()).contains("WARN").contains("published ports are not served by this version: 127.0.0.1:8000:80");
+        assertThat(log())
+                .contains("WARN")
+                .contains("published ports are not served by this version: 127.0.0.1:8000:80");
     }
 
     private static String request(Path api) throws IOException {

@@ -30,25 +30,24 @@ class SettingsFileTest {
 
     @Test
     void everyKeyOfTheFlagsWorksInAFile() throws Exception {
-        Settings settings = read(
-                """
-                # A network for two machines
-                vm:
-                  - qemu:/run/a.sock
-                  - qemu:/run/b.sock
-                api: /run/api.sock
-                publish: ["8000:80@192.168.70.9", "5353:53/udp@web"]
-                mtu: 9000
-                subnet: 192.168.70.0/24
-                gateway-ip: 192.168.70.7
-                host-ip: 192.168.70.8
-                allow-link-local: true
-                no-host-access: false
-                domain: example.test
-                search-domain: [a.test, b.test]
-                transport: nio
-                log-level: debug
-                """);
+        Settings settings = read("""
+            # A network for two machines
+            vm:
+              - qemu:/run/a.sock
+              - qemu:/run/b.sock
+            api: /run/api.sock
+            publish: ["8000:80@192.168.70.9", "5353:53/udp@web"]
+            mtu: 9000
+            subnet: 192.168.70.0/24
+            gateway-ip: 192.168.70.7
+            host-ip: 192.168.70.8
+            allow-link-local: true
+            no-host-access: false
+            domain: example.test
+            search-domain: [a.test, b.test]
+            transport: nio
+            log-level: debug
+            """);
         assertThat(settings.vms()).extracting(Object::toString).containsExactly("qemu:/run/a.sock", "qemu:/run/b.sock");
         assertThat(settings.api()).contains(Path.of("/run/api.sock"));
         assertThat(settings.published()).hasSize(2);
@@ -86,7 +85,10 @@ class SettingsFileTest {
         return Stream.of(
                 Arguments.of("unknown key", "vm: qemu:/a\nmut: 1500\n", ":2: mut: unknown key"),
                 Arguments.of("almost a key", "vm: qemu:/a\nmtus: 1500\n", ":2: mtus: unknown key, did you mean mtu?"),
-                Arguments.of("duplicate key", "mtu: 1500\nvm: qemu:/a\nmtu: 1400\n", ":3: mtu: given twice, first in line 1"),
+                Arguments.of(
+                        "duplicate key",
+                        "mtu: 1500\nvm: qemu:/a\nmtu: 1400\n",
+                        ":3: mtu: given twice, first in line 1"),
                 Arguments.of("tab", "vm:\n\t- qemu:/a\n", ":2: vm: a tab in the indentation"),
                 Arguments.of("tab before a key", "vm: qemu:/a\n\tmtu: 1500\n", ":2: mtu: a tab in the indentation"),
                 Arguments.of("byte order mark", "\uFEFFvm: qemu:/a\n", ":1: begins with a byte order mark"),
@@ -95,20 +97,36 @@ class SettingsFileTest {
                 Arguments.of("comments only", "# nothing yet\n", ":1: the file has no settings"),
                 Arguments.of("a list", "- vm\n", ":1: must be lines like"),
                 Arguments.of("a word", "hello\n", ":1: must be lines like"),
-                Arguments.of("list for one value", "vm: qemu:/a\nmtu: [1500, 1400]\n", ":2: mtu: takes one value, not a list"),
-                Arguments.of("group for one value", "vm: qemu:/a\nmtu:\n  size: 1500\n", ":3: mtu: must be a single value"),
+                Arguments.of(
+                        "list for one value",
+                        "vm: qemu:/a\nmtu: [1500, 1400]\n",
+                        ":2: mtu: takes one value, not a list"),
+                Arguments.of(
+                        "group for one value", "vm: qemu:/a\nmtu:\n  size: 1500\n", ":3: mtu: must be a single value"),
                 Arguments.of("no value", "vm: qemu:/a\nmtu:\n", ":2: mtu: has no value"),
                 Arguments.of("empty list", "vm: []\n", ":1: vm: the list is empty"),
                 Arguments.of("wrong type", "vm: qemu:/a\nmtu: fast\n", ":2: mtu: 'fast' is not a whole number"),
                 Arguments.of("fraction", "vm: qemu:/a\nmtu: 1500.5\n", ":2: mtu: '1500.5' is not a whole number"),
                 Arguments.of("out of range", "vm: qemu:/a\nmtu: 67\n", ":2: mtu: 67 is out of range"),
-                Arguments.of("not a switch", "vm: qemu:/a\nno-host-access: maybe\n", ":2: no-host-access: must be true or false"),
-                Arguments.of("switch in quotes", "vm: qemu:/a\nno-host-access: 'true'\n", ":2: no-host-access: must be true or false"),
+                Arguments.of(
+                        "not a switch",
+                        "vm: qemu:/a\nno-host-access: maybe\n",
+                        ":2: no-host-access: must be true or false"),
+                Arguments.of(
+                        "switch in quotes",
+                        "vm: qemu:/a\nno-host-access: 'true'\n",
+                        ":2: no-host-access: must be true or false"),
                 Arguments.of("element of a list", "vm:\n  - qemu:/a\n  - qemu:/a\n", ":3: vm: two VMs on one socket"),
                 Arguments.of("scheme", "vm:\n  - qemu:/a\n  - vfkit:/b\n", ":3: vm: not yet supported: vfkit"),
                 Arguments.of("subnet", "vm: qemu:/a\nsubnet: 10.0.0.0/31\n", ":2: subnet: a prefix of /31"),
-                Arguments.of("gateway", "vm: qemu:/a\ngateway-ip: 10.0.0.1\n", ":2: gateway-ip: 10.0.0.1 is outside the subnet"),
-                Arguments.of("port outside", "vm: qemu:/a\npublish: [\"1:2@10.0.0.1\"]\n", ":2: publish: 10.0.0.1 is outside"),
+                Arguments.of(
+                        "gateway",
+                        "vm: qemu:/a\ngateway-ip: 10.0.0.1\n",
+                        ":2: gateway-ip: 10.0.0.1 is outside the subnet"),
+                Arguments.of(
+                        "port outside",
+                        "vm: qemu:/a\npublish: [\"1:2@10.0.0.1\"]\n",
+                        ":2: publish: 10.0.0.1 is outside"),
                 Arguments.of("not YAML", "vm: [qemu:/a\nmtu: 1500\n", ": not YAML: "),
                 Arguments.of("two documents", "vm: qemu:/a\n---\nmtu: 1500\n", ": not YAML: "),
                 Arguments.of("key that is none", "? [a, b]\n: 1\n", ":1: not YAML: Non scalar key"));

@@ -60,8 +60,9 @@ public record Faults(
                     case "reorder" -> reordering = Double.parseDouble(value);
                     case "delay" -> delay = Integer.parseInt(value);
                     case "seed" -> seed = Long.parseLong(value);
-                    default -> throw new IllegalArgumentException(
-                            "'" + key + "': must be loss, duplicate, corrupt, reorder, delay or seed");
+                    default ->
+                        throw new IllegalArgumentException(
+                                "'" + key + "': must be loss, duplicate, corrupt, reorder, delay or seed");
                 }
             } catch (NumberFormatException e) {
                 throw new IllegalArgumentException(key + "=" + value + ": not a number", e);

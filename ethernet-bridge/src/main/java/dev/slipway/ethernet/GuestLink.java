@@ -1,6 +1,6 @@
 package dev.slipway.ethernet;
 
-import dev.slipway.stack.FrameSink;
+import dev.slipway.seam.FrameSink;
 import dev.slipway.wire.Frame;
 
 /**

@@ -270,8 +270,8 @@ public final class Segmenter {
         BigEndian.putU16(bytes, at + start + field, 0);
         int source = BigEndian.i32(bytes, at + IP_SOURCE);
         int destination = BigEndian.i32(bytes, at + IP_DESTINATION);
-        int sum = Checksum.pseudoHeader(source, destination, protocol, length)
-                + Checksum.sum(bytes, at + start, length);
+        int sum =
+                Checksum.pseudoHeader(source, destination, protocol, length) + Checksum.sum(bytes, at + start, length);
         putChecksum(frame, start, field, sum);
     }
 

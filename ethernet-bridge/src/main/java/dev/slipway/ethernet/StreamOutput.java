@@ -169,8 +169,7 @@ final class StreamOutput implements ChannelFutureListener {
             int at = chunk.filled + PREFIX;
             segmenter.next(chunk.bytes, at);
             int payloadLength = segmenter.payloadLength();
-            MemorySegment.copy(
-                    unit.bytes(), segmenter.payloadOffset(), chunk.bytes, at + headerLength, payloadLength);
+            MemorySegment.copy(unit.bytes(), segmenter.payloadOffset(), chunk.bytes, at + headerLength, payloadLength);
             finish(chunk, headerLength + payloadLength);
         }
     }

@@ -75,11 +75,14 @@ public final class UnixSocketPath {
         Path folder = absolute.getParent();
         if (!Files.isDirectory(folder)) {
             throw new SocketPathException(
-                    path, Reason.NO_FOLDER, Files.exists(folder) ? folder + " is not a folder" : "there is no folder " + folder);
+                    path,
+                    Reason.NO_FOLDER,
+                    Files.exists(folder) ? folder + " is not a folder" : "there is no folder " + folder);
         }
         clear(path);
         if (!Files.isWritable(folder)) {
-            throw new SocketPathException(path, Reason.FOLDER_NOT_WRITABLE, "the folder " + folder + " is not writable");
+            throw new SocketPathException(
+                    path, Reason.FOLDER_NOT_WRITABLE, "the folder " + folder + " is not writable");
         }
         return new UnixSocketPath(path, privatePlace(path));
     }
@@ -104,8 +107,7 @@ public final class UnixSocketPath {
         } catch (SocketPathException e) {
             throw e;
         } catch (IOException e) {
-            throw new SocketPathException(
-                    path, Reason.REFUSED, "exists and cannot be replaced: " + explain(e), e);
+            throw new SocketPathException(path, Reason.REFUSED, "exists and cannot be replaced: " + explain(e), e);
         }
     }
 
@@ -129,7 +131,8 @@ public final class UnixSocketPath {
 
     private static Path privatePlace(Path path) throws SocketPathException {
         for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-            String name = ".slipway-" + Integer.toString(ThreadLocalRandom.current().nextInt(36 * 36 * 36 * 36), 36);
+            String name =
+                    ".slipway-" + Integer.toString(ThreadLocalRandom.current().nextInt(36 * 36 * 36 * 36), 36);
             Path folder = path.resolveSibling(name);
             Path place = folder.resolve("s");
             if (bytes(place) >= PLATFORM_LIMIT) {
@@ -144,7 +147,8 @@ public final class UnixSocketPath {
                 throw new SocketPathException(
                         path,
                         Reason.FOLDER_NOT_WRITABLE,
-                        "cannot create anything in the folder " + path.toAbsolutePath().getParent() + ": " + explain(e),
+                        "cannot create anything in the folder "
+                                + path.toAbsolutePath().getParent() + ": " + explain(e),
                         e);
             }
         }
@@ -155,7 +159,9 @@ public final class UnixSocketPath {
         if (e instanceof java.nio.file.FileSystemException f && f.getReason() != null) {
             return f.getReason().toLowerCase(Locale.ROOT);
         }
-        return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage().toLowerCase(Locale.ROOT);
+        return e.getMessage() == null
+                ? e.getClass().getSimpleName()
+                : e.getMessage().toLowerCase(Locale.ROOT);
     }
 
     /** The path that was asked for. */

@@ -111,8 +111,8 @@ public final class IoVectors {
         for (int piece = first; piece < size; piece++) {
             long at = (long) piece * SIZE;
             long length = array.get(ValueLayout.JAVA_LONG, at + 8);
-            MemorySegment source =
-                    MemorySegment.ofAddress(array.get(ValueLayout.JAVA_LONG, at)).reinterpret(length);
+            MemorySegment source = MemorySegment.ofAddress(array.get(ValueLayout.JAVA_LONG, at))
+                    .reinterpret(length);
             MemorySegment.copy(source, 0, target, to, length);
             to += length;
         }

@@ -41,6 +41,7 @@ public final class Sockets {
     private static final int MEMINFO_SNDBUF = 12;
     /** Where the bytes queued to send lie in it: SK_MEMINFO_WMEM_QUEUED. */
     private static final int MEMINFO_WMEM_QUEUED = 20;
+
     private static final int MEMINFO_LENGTH = 36;
 
     private final SystemCall kernel = new SystemCall();
@@ -128,8 +129,7 @@ public final class Sockets {
     /** Copies bytes that stay in the socket's queue; from where SO_PEEK_OFF says, if it is set. */
     public int peek(int fd, MemorySegment target, long offset, long length) {
         Objects.checkFromIndexSize(offset, length, target.byteSize());
-        return (int) kernel.call(
-                Number.RECVFROM, fd, target.address() + offset, length, MSG_PEEK | MSG_DONTWAIT, 0, 0);
+        return (int) kernel.call(Number.RECVFROM, fd, target.address() + offset, length, MSG_PEEK | MSG_DONTWAIT, 0, 0);
     }
 
     /** Drops bytes at the front of a TCP socket's queue without copying them (MSG_TRUNC, tcp(7)). */

@@ -52,10 +52,12 @@ class CaptureLinkTest {
 
         List<Packet> packets = read(path);
         assertThat(packets).extracting(Packet::bytes).containsExactly(fromGuest, toGuest);
-        assertThat(packets.get(0).time()).isBetween(before.minus(Duration.ofSeconds(5)), Instant.now().plusSeconds(5));
+        assertThat(packets.get(0).time())
+                .isBetween(before.minus(Duration.ofSeconds(5)), Instant.now().plusSeconds(5));
         assertThat(above.frames).containsExactly(fromGuest);
         assertThat(below.sent).containsExactly(toGuest);
-        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path))).isEqualTo("rw-------");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path)))
+                .isEqualTo("rw-------");
     }
 
     @Test
@@ -91,7 +93,8 @@ class CaptureLinkTest {
             assertThat(ByteBuffer.wrap(packets.get(i).bytes()).getInt()).isEqualTo(i);
         }
         assertThat(file.packets()).isEqualTo(sent);
-        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path))).isEqualTo("rw-------");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path)))
+                .isEqualTo("rw-------");
     }
 
     @Test
@@ -99,7 +102,8 @@ class CaptureLinkTest {
         Path path = Files.writeString(folder.resolve("old"), "old");
         Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rw-rw-rw-"));
         new CaptureFile(path, 128, 1 << 20).close();
-        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path))).isEqualTo("rw-------");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path)))
+                .isEqualTo("rw-------");
         assertThat(read(path)).isEmpty();
 
         Path link = Files.createSymbolicLink(folder.resolve("link"), folder.resolve("victim"));

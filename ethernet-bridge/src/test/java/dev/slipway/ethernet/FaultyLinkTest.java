@@ -41,8 +41,8 @@ class FaultyLinkTest {
 
     @Test
     void losesDoublesAndDamagesTheShareThatWasAskedFor() {
-        FaultyLink link = new FaultyLink(
-                below, clock.eventLoop(), Faults.parse("loss=0.05,duplicate=0.02,corrupt=0.01,seed=3"));
+        FaultyLink link =
+                new FaultyLink(below, clock.eventLoop(), Faults.parse("loss=0.05,duplicate=0.02,corrupt=0.01,seed=3"));
         run(link);
 
         assertThat(link.lost()).isBetween(150L, 250L);

@@ -168,7 +168,11 @@ class QemuStreamLinkTest {
     void aFrameLongerThanAnyCanBeIsSteppedOver() throws Exception {
         try (FakeGuest guest = attach()) {
             guest.send(
-                    new byte[Frame.MAX_LENGTH + 1], random(60, 5), new byte[128 * 1024], new byte[128 * 1024], random(61, 6));
+                    new byte[Frame.MAX_LENGTH + 1],
+                    random(60, 5),
+                    new byte[128 * 1024],
+                    new byte[128 * 1024],
+                    random(61, 6));
             assertThat(receiver.nextFrame()).isEqualTo(random(60, 5));
             assertThat(receiver.nextFrame()).isEqualTo(random(61, 6));
             assertThat(link.counters().oversizeFromGuest()).isEqualTo(3);
@@ -186,8 +190,8 @@ class QemuStreamLinkTest {
                 guest.sendRaw(ByteBuffer.allocate(4).putInt((int) length).array());
                 assertThat(receiver.nextFrame()).isEqualTo(good);
                 assertThat(receiver.nextEvent())
-                        .isEqualTo("detached: the guest sent a frame length of " + length
-                                + " bytes, the limit is 131072");
+                        .isEqualTo(
+                                "detached: the guest sent a frame length of " + length + " bytes, the limit is 131072");
                 assertThat(guest.isAtEnd()).isTrue();
             }
         }
@@ -207,7 +211,10 @@ class QemuStreamLinkTest {
             "in the middle of a frame (100 of 131072 bytes)"
         };
         byte[][] beginnings = {
-            {0, 0}, {0, 0, 0, 60}, Arrays.copyOf(new byte[] {0, 0, 0, 60}, 63), Arrays.copyOf(new byte[] {0, 2, 0, 0}, 104)
+            {0, 0},
+            {0, 0, 0, 60},
+            Arrays.copyOf(new byte[] {0, 0, 0, 60}, 63),
+            Arrays.copyOf(new byte[] {0, 2, 0, 0}, 104)
         };
         for (int i = 0; i < where.length; i++) {
             try (FakeGuest guest = attach()) {
@@ -280,7 +287,8 @@ class QemuStreamLinkTest {
                 assertThat(bytes.length).isLessThanOrEqualTo(MTU + 14);
                 IpV4Packet ip = EthernetPacket.newPacket(bytes, 0, bytes.length).get(IpV4Packet.class);
                 TcpPacket tcp = ip.get(TcpPacket.class);
-                assertThat(tcp.hasValidChecksum(ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
+                assertThat(tcp.hasValidChecksum(
+                                ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
                         .isTrue();
                 assertThat(tcp.getHeader().getSequenceNumber()).isEqualTo(1000 + at);
                 byte[] data = Arrays.copyOfRange(bytes, 66, bytes.length);
@@ -296,7 +304,8 @@ class QemuStreamLinkTest {
             byte[] bytes = guest.receive();
             IpV4Packet ip = EthernetPacket.newPacket(bytes, 0, bytes.length).get(IpV4Packet.class);
             assertThat(ip.get(TcpPacket.class)
-                            .hasValidChecksum(ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
+                            .hasValidChecksum(
+                                    ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
                     .isTrue();
         }
     }

@@ -65,7 +65,8 @@ class SegmenterTest {
             IpV4Packet ip = EthernetPacket.newPacket(bytes, 0, bytes.length).get(IpV4Packet.class);
             TcpPacket tcp = ip.get(TcpPacket.class);
             assertThat(ip.getHeader().hasValidChecksum(false)).isTrue();
-            assertThat(tcp.hasValidChecksum(ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
+            assertThat(tcp.hasValidChecksum(
+                            ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
                     .isTrue();
             assertThat(ip.getHeader().getTotalLengthAsInt()).isEqualTo(bytes.length - EthernetFrame.HEADER_LENGTH);
             assertThat(ip.getHeader().getIdentificationAsInt()).isEqualTo((identification + i) & 0xFFFF);
@@ -105,7 +106,9 @@ class SegmenterTest {
     }
 
     @ParameterizedTest
-    @EnumSource(value = Frame.ChecksumState.class, names = {"PARTIAL", "VERIFIED"})
+    @EnumSource(
+            value = Frame.ChecksumState.class,
+            names = {"PARTIAL", "VERIFIED"})
     void completesTheChecksumOfASingleSegment(Frame.ChecksumState state) throws Exception {
         for (int length : new int[] {0, 1, 2, 1459, 1460}) {
             Frame unit = unit(new byte[length], 0, 8, 77, 1, TcpSegment.ACK, length);
@@ -116,9 +119,11 @@ class SegmenterTest {
             }
 
             assertThat(Segmenter.complete(frame)).isTrue();
-            IpV4Packet ip = EthernetPacket.newPacket(bytes(frame), 0, frame.length()).get(IpV4Packet.class);
+            IpV4Packet ip =
+                    EthernetPacket.newPacket(bytes(frame), 0, frame.length()).get(IpV4Packet.class);
             assertThat(ip.get(TcpPacket.class)
-                            .hasValidChecksum(ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
+                            .hasValidChecksum(
+                                    ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
                     .isTrue();
         }
     }
@@ -131,11 +136,13 @@ class SegmenterTest {
         UdpDatagram.write(bytes, 34, HOST, 40_000, GUEST, 40_001, 100);
         BigEndian.putU16(bytes, 34 + UdpDatagram.CHECKSUM, 0xDEAD);
 
-        assertThat(Segmenter.complete(frame.set(bytes, 0, 142).checksumVerified())).isTrue();
+        assertThat(Segmenter.complete(frame.set(bytes, 0, 142).checksumVerified()))
+                .isTrue();
 
         IpV4Packet ip = EthernetPacket.newPacket(bytes(frame), 0, 142).get(IpV4Packet.class);
         assertThat(ip.get(UdpPacket.class)
-                        .hasValidChecksum(ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
+                        .hasValidChecksum(
+                                ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
                 .isTrue();
     }
 
@@ -153,8 +160,9 @@ class SegmenterTest {
     @Test
     void refusesAChecksumOutsideTheFrame() {
         MemorySegment bytes = Arena.ofAuto().allocate(64);
-        for (int[] place : new int[][] {{0, 63}, {63, 0}, {64, 0}, {65, 0}, {-1, 4}, {4, -1}, {Integer.MAX_VALUE, 2},
-            {2, Integer.MAX_VALUE}}) {
+        for (int[] place : new int[][] {
+            {0, 63}, {63, 0}, {64, 0}, {65, 0}, {-1, 4}, {4, -1}, {Integer.MAX_VALUE, 2}, {2, Integer.MAX_VALUE}
+        }) {
             assertThat(Segmenter.complete(frame.set(bytes, 0, 64).checksumPartial(place[0], place[1])))
                     .as("start %d, field %d", place[0], place[1])
                     .isFalse();
@@ -205,7 +213,11 @@ class SegmenterTest {
             MemorySegment target = MemorySegment.ofArray(segment);
             MemorySegment.copy(header, 7, target, 0, segmenter.headerLength());
             MemorySegment.copy(
-                    unit.bytes(), segmenter.payloadOffset(), target, segmenter.headerLength(), segmenter.payloadLength());
+                    unit.bytes(),
+                    segmenter.payloadOffset(),
+                    target,
+                    segmenter.headerLength(),
+                    segmenter.payloadLength());
             segments.add(segment);
         }
         return segments;
@@ -233,9 +245,7 @@ class SegmenterTest {
             BigEndian.putU8(bytes, tcp + 20 + i, 1);
         }
         MemorySegment.copy(payload, 0, bytes, ValueLayout.JAVA_BYTE, tcp + tcpHeader, payload.length);
-        return new Frame()
-                .set(bytes, OFFSET, 14 + total)
-                .checksumPartial(14 + ipHeader, TcpSegment.CHECKSUM);
+        return new Frame().set(bytes, OFFSET, 14 + total).checksumPartial(14 + ipHeader, TcpSegment.CHECKSUM);
     }
 
     private static byte[] bytes(Frame frame) {

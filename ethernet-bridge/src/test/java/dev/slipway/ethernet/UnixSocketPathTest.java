@@ -32,12 +32,14 @@ class UnixSocketPathTest {
     void aSocketIsItsOwnersOnlyAndLeavesNothingBehind() throws IOException {
         Path path = folder.resolve("vm.sock");
         UnixSocketPath place = UnixSocketPath.prepare(path);
-        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(place.bindTo().getParent())))
+        assertThat(PosixFilePermissions.toString(
+                        Files.getPosixFilePermissions(place.bindTo().getParent())))
                 .isEqualTo("rwx------");
         try (ServerSocketChannel server = listen(place.bindTo())) {
             place.publish();
 
-            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path))).isEqualTo("rw-------");
+            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path)))
+                    .isEqualTo("rw-------");
             assertThat(files()).containsExactly("vm.sock");
             try (SocketChannel guest = SocketChannel.open(UnixDomainSocketAddress.of(path))) {
                 assertThat(guest.isConnected()).isTrue();
@@ -63,7 +65,8 @@ class UnixSocketPathTest {
         UnixSocketPath place = UnixSocketPath.prepare(longest);
         try (ServerSocketChannel server = listen(place.bindTo())) {
             place.publish();
-            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(longest))).isEqualTo("rw-------");
+            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(longest)))
+                    .isEqualTo("rw-------");
         }
     }
 
@@ -79,7 +82,8 @@ class UnixSocketPathTest {
         assertThat(place.bindTo()).isEqualTo(path);
         try (ServerSocketChannel server = listen(place.bindTo())) {
             place.publish();
-            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path))).isEqualTo("rw-------");
+            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path)))
+                    .isEqualTo("rw-------");
         }
         place.remove();
         assertThat(path).doesNotExist();
@@ -178,7 +182,8 @@ class UnixSocketPathTest {
 
             assertThatThrownBy(place::publish)
                     .isInstanceOfSatisfying(
-                            SocketPathException.class, e -> assertThat(e.reason()).isEqualTo(Reason.IN_USE));
+                            SocketPathException.class,
+                            e -> assertThat(e.reason()).isEqualTo(Reason.IN_USE));
         }
         assertThat(path).hasContent("other");
         assertThat(files()).containsExactly("vm.sock");
@@ -200,8 +205,8 @@ class UnixSocketPathTest {
 
     private void refused(Path path, Reason reason, String text) {
         assertThatThrownBy(() -> UnixSocketPath.prepare(path))
-                .isInstanceOfSatisfying(SocketPathException.class, e -> assertThat(e.reason())
-                        .isEqualTo(reason))
+                .isInstanceOfSatisfying(
+                        SocketPathException.class, e -> assertThat(e.reason()).isEqualTo(reason))
                 .hasMessageStartingWith(path.toString())
                 .hasMessageContaining(text);
     }

@@ -36,7 +36,8 @@ final class ControlHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
     @Override
     protected void channelRead0(ChannelHandlerContext context, FullHttpRequest request) {
         boolean malformed = request.decoderResult().isFailure();
-        FullHttpResponse response = malformed ? malformed(request.decoderResult().cause()) : answer(request);
+        FullHttpResponse response =
+                malformed ? malformed(request.decoderResult().cause()) : answer(request);
         boolean keep = !malformed && HttpUtil.isKeepAlive(request);
         HttpUtil.setContentLength(response, response.content().readableBytes());
         HttpUtil.setKeepAlive(response, keep);
@@ -55,7 +56,9 @@ final class ControlHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
         }
         if (!request.method().equals(HttpMethod.GET)) {
             FullHttpResponse response = error(
-                    HttpResponseStatus.METHOD_NOT_ALLOWED, "method-not-allowed", path + " can only be got, not " + request.method());
+                    HttpResponseStatus.METHOD_NOT_ALLOWED,
+                    "method-not-allowed",
+                    path + " can only be got, not " + request.method());
             response.headers().set(HttpHeaderNames.ALLOW, "GET");
             return response;
         }
@@ -64,11 +67,14 @@ final class ControlHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
 
     private static FullHttpResponse malformed(Throwable cause) {
         if (cause instanceof TooLongHttpLineException) {
-            return error(HttpResponseStatus.REQUEST_URI_TOO_LONG, "request-line-too-long", "the request line is too long");
+            return error(
+                    HttpResponseStatus.REQUEST_URI_TOO_LONG, "request-line-too-long", "the request line is too long");
         }
         if (cause instanceof TooLongHttpHeaderException) {
             return error(
-                    HttpResponseStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "header-too-large", "the request's header is too large");
+                    HttpResponseStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                    "header-too-large",
+                    "the request's header is too large");
         }
         return error(HttpResponseStatus.BAD_REQUEST, "not-http", "that is not an HTTP request");
     }

@@ -49,8 +49,8 @@ public final class ControlServer implements AutoCloseable {
      * @throws SocketPathException if no socket can be made there
      * @throws IOException if the system refuses for another reason
      */
-    public static ControlServer listen(
-            Path path, EventLoopGroup loops, Transport transport, Supplier<Status> status) throws IOException {
+    public static ControlServer listen(Path path, EventLoopGroup loops, Transport transport, Supplier<Status> status)
+            throws IOException {
         UnixSocketPath place = UnixSocketPath.prepare(path);
         ChannelGroup connections = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
         ChannelFuture bound = new ServerBootstrap()
@@ -75,7 +75,8 @@ public final class ControlServer implements AutoCloseable {
                 .awaitUninterruptibly();
         if (!bound.isSuccess()) {
             place.abandon();
-            throw new IOException(path + ": cannot listen on it: " + bound.cause().getMessage(), bound.cause());
+            throw new IOException(
+                    path + ": cannot listen on it: " + bound.cause().getMessage(), bound.cause());
         }
         try {
             place.publish();

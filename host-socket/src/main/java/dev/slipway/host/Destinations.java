@@ -1,7 +1,7 @@
 package dev.slipway.host;
 
-import dev.slipway.stack.HostStream.ConnectFailure;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.HostStream.ConnectFailure;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 
 /**

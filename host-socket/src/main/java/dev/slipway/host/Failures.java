@@ -1,7 +1,7 @@
 package dev.slipway.host;
 
-import dev.slipway.stack.HostDatagrams.Verdict;
-import dev.slipway.stack.HostStream.ConnectFailure;
+import dev.slipway.seam.HostDatagrams.Verdict;
+import dev.slipway.seam.HostStream.ConnectFailure;
 import io.netty.channel.ConnectTimeoutException;
 import java.net.ConnectException;
 import java.net.NoRouteToHostException;

@@ -1,7 +1,7 @@
 package dev.slipway.host;
 
 import dev.slipway.ethernet.Transport;
-import dev.slipway.stack.NameResolver;
+import dev.slipway.seam.NameResolver;
 import dev.slipway.wire.DnsMessage;
 import io.netty.channel.ChannelException;
 import io.netty.channel.EventLoop;
@@ -157,8 +157,8 @@ final class HostResolver implements NameResolver, AutoCloseable {
                 pool.stream().filter(socket -> socket.isFresh(now)).toList();
         if (fresh.size() < SOCKETS) {
             try {
-                UpstreamSocket socket = new UpstreamSocket(
-                        loop, transport, server, counters, () -> random.nextInt(1 << 16), now);
+                UpstreamSocket socket =
+                        new UpstreamSocket(loop, transport, server, counters, () -> random.nextInt(1 << 16), now);
                 pool.add(socket);
                 sweepLater();
                 return socket;

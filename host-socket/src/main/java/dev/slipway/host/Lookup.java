@@ -1,6 +1,6 @@
 package dev.slipway.host;
 
-import dev.slipway.stack.NameResolver;
+import dev.slipway.seam.NameResolver;
 import dev.slipway.wire.DnsMessage;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.net.InetSocketAddress;

@@ -2,10 +2,10 @@ package dev.slipway.host;
 
 import dev.slipway.dns.DnsStream;
 import dev.slipway.dns.NameServer;
-import dev.slipway.stack.HostDatagrams;
-import dev.slipway.stack.HostSockets;
-import dev.slipway.stack.HostStream;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.HostStream;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.DnsMessage;
 import dev.slipway.wire.IpAddress;
 import io.netty.channel.EventLoop;

@@ -4,10 +4,10 @@ import dev.slipway.posix.Errno;
 import dev.slipway.posix.IoVectors;
 import dev.slipway.posix.SocketAddress;
 import dev.slipway.posix.Sockets;
-import dev.slipway.stack.HostDatagrams;
-import dev.slipway.stack.HostSockets;
-import dev.slipway.stack.HostStream;
-import dev.slipway.stack.HostStream.ConnectFailure;
+import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.HostStream;
+import dev.slipway.seam.HostStream.ConnectFailure;
 import dev.slipway.wire.IpAddress;
 import io.netty.channel.IoEventLoop;
 import java.lang.foreign.Arena;
@@ -105,7 +105,8 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
             case Errno.ENETUNREACH, Errno.ENETDOWN -> ConnectFailure.NETWORK_UNREACHABLE;
             case Errno.EHOSTUNREACH, Errno.EHOSTDOWN -> ConnectFailure.HOST_UNREACHABLE;
             case Errno.EACCES, Errno.EPERM -> ConnectFailure.PROHIBITED;
-            case Errno.EMFILE, Errno.ENFILE, Errno.ENOBUFS, Errno.ENOMEM, Errno.EADDRNOTAVAIL -> ConnectFailure.EXHAUSTED;
+            case Errno.EMFILE, Errno.ENFILE, Errno.ENOBUFS, Errno.ENOMEM, Errno.EADDRNOTAVAIL ->
+                ConnectFailure.EXHAUSTED;
             default -> ConnectFailure.REFUSED;
         };
     }

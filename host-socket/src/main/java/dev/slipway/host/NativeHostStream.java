@@ -3,7 +3,7 @@ package dev.slipway.host;
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.IoVectors;
 import dev.slipway.posix.Sockets;
-import dev.slipway.stack.HostStream;
+import dev.slipway.seam.HostStream;
 import io.netty.channel.IoEvent;
 import io.netty.channel.IoRegistration;
 import io.netty.channel.epoll.EpollIoEvent;
@@ -41,8 +41,10 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     /** A first read when nothing is under way; the size of pooled arrays. */
     static final int SMALL = 2 << 10;
 
-    private static final EpollIoOps INTEREST =
-            EpollIoOps.EPOLLIN.with(EpollIoOps.EPOLLOUT).with(EpollIoOps.EPOLLRDHUP).with(EpollIoOps.EPOLLET);
+    private static final EpollIoOps INTEREST = EpollIoOps.EPOLLIN
+            .with(EpollIoOps.EPOLLOUT)
+            .with(EpollIoOps.EPOLLRDHUP)
+            .with(EpollIoOps.EPOLLET);
     private static final int READABLE = EpollIoOps.EPOLLIN.value();
     private static final int WRITABLE = EpollIoOps.EPOLLOUT.value();
     private static final int PEER_CLOSED = EpollIoOps.EPOLLRDHUP.value();
@@ -245,8 +247,8 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         }
         owner.budget().unreserve(extra);
         extra = slow ? 0 : owner.budget().reserve(PROMISE_EXTRA);
-        // The kernel counts memory, not payload: a quarter is for its own structures.
-        long room = Math.min(free / 4 * 3L, PROMISE_MAX) + extra;
+        // The kernel counts memory, not payload: half is for its own structures, of which it mostly needs less.
+        long room = Math.min(free / 2, PROMISE_MAX) + (long) extra;
         promised = Math.max(promised, written + room);
         if (promised == written) {
             retryLater();

@@ -1,6 +1,6 @@
 package dev.slipway.host;
 
-import dev.slipway.stack.HostDatagrams;
+import dev.slipway.seam.HostDatagrams;
 import dev.slipway.wire.IpAddress;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
@@ -84,14 +84,13 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
             return Verdict.LOST;
         }
         Destinations.Way way = destinations.judge(destination);
-        Verdict refusal =
-                switch (way) {
-                    case DIRECT, LOCALHOST -> null;
-                    case NOBODY_LISTENS -> refuseLater(destination, port);
-                    case HOST_UNREACHABLE -> Verdict.HOST_UNREACHABLE;
-                    case NETWORK_UNREACHABLE -> Verdict.NETWORK_UNREACHABLE;
-                    case PROHIBITED -> Verdict.PROHIBITED;
-                };
+        Verdict refusal = switch (way) {
+            case DIRECT, LOCALHOST -> null;
+            case NOBODY_LISTENS -> refuseLater(destination, port);
+            case HOST_UNREACHABLE -> Verdict.HOST_UNREACHABLE;
+            case NETWORK_UNREACHABLE -> Verdict.NETWORK_UNREACHABLE;
+            case PROHIBITED -> Verdict.PROHIBITED;
+        };
         if (refusal != null) {
             owner.counters().datagramsRefusedByPolicy++;
             return refusal;
@@ -150,8 +149,8 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
             return;
         }
         InetSocketAddress sender = packet.sender();
-        IpAddress source = destinations.seenByGuest(
-                IpAddress.ofBytes(sender.getAddress().getAddress()));
+        IpAddress source =
+                destinations.seenByGuest(IpAddress.ofBytes(sender.getAddress().getAddress()));
         if (source == null) {
             owner.counters().datagramsFromStrangers++;
             return;

@@ -1,10 +1,10 @@
 package dev.slipway.host;
 
 import dev.slipway.ethernet.Transport;
-import dev.slipway.stack.HostDatagrams;
-import dev.slipway.stack.HostSockets;
-import dev.slipway.stack.HostStream;
-import dev.slipway.stack.HostStream.ConnectFailure;
+import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.HostStream;
+import dev.slipway.seam.HostStream.ConnectFailure;
 import dev.slipway.wire.IpAddress;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.PooledByteBufAllocator;

@@ -1,6 +1,6 @@
 package dev.slipway.host;
 
-import dev.slipway.stack.HostStream;
+import dev.slipway.seam.HostStream;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.channel.ChannelException;

@@ -2,7 +2,7 @@ package dev.slipway.host;
 
 import dev.slipway.ethernet.Faults;
 import dev.slipway.ethernet.Transport;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.StackSettings;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;

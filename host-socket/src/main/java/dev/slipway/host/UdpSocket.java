@@ -53,8 +53,7 @@ record UdpSocket(DatagramChannel channel, Sender sender) {
 
     private static UdpSocket open(Transport transport, boolean v6) throws IOException {
         if (transport == Transport.NIO) {
-            java.nio.channels.DatagramChannel jdk =
-                    java.nio.channels.DatagramChannel.open(v6 ? INET6 : INET);
+            java.nio.channels.DatagramChannel jdk = java.nio.channels.DatagramChannel.open(v6 ? INET6 : INET);
             return new UdpSocket(nettyChannel(jdk), jdk::send);
         }
         try {

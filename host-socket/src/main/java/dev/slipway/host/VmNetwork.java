@@ -64,10 +64,12 @@ public final class VmNetwork implements AutoCloseable {
         EventLoop loop = group.next();
         QemuStreamLink link =
                 new QemuStreamLink(loop, transport, settings.stack().mtu());
-        FaultyLink faulty =
-                settings.faults().map(faults -> new FaultyLink(link, loop, faults)).orElse(null);
-        CaptureLink capture =
-                sessions.isEmpty() && settings.capture().isPresent() ? new CaptureLink(faulty == null ? link : faulty) : null;
+        FaultyLink faulty = settings.faults()
+                .map(faults -> new FaultyLink(link, loop, faults))
+                .orElse(null);
+        CaptureLink capture = sessions.isEmpty() && settings.capture().isPresent()
+                ? new CaptureLink(faulty == null ? link : faulty)
+                : null;
         GuestLink outermost = capture != null ? capture : faulty != null ? faulty : link;
         VmSession session = new VmSession("qemu:" + path, settings, loop, outermost, leases);
         sessions.add(session);

@@ -5,8 +5,8 @@ import dev.slipway.dns.NameServer;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.Transport;
-import dev.slipway.stack.DropCounters;
-import dev.slipway.stack.HostSockets;
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.HostSockets;
 import dev.slipway.stack.Stack;
 import dev.slipway.wire.Frame;
 import io.netty.channel.EventLoop;
@@ -82,7 +82,10 @@ public final class VmSession implements AutoCloseable {
         this.link = link;
         Transport transport = settings.transport();
         resolver = new HostResolver(
-                loop, transport, settings.resolvConf(), settings.stack().limits().dnsQueries());
+                loop,
+                transport,
+                settings.resolvConf(),
+                settings.stack().limits().dnsQueries());
         Destinations destinations = new Destinations(settings.stack(), settings.policy(), HostInterfaces.ofThisHost());
         QueueBudget budget = new QueueBudget(queueLimit());
         sockets = new NettyHostSockets(loop, transport, destinations, budget, counters, this::touch, this::failed);

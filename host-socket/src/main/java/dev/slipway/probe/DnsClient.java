@@ -18,7 +18,8 @@ final class DnsClient {
     private static final int TYPE_A = 1;
     private static final int CLASS_IN = 1;
     private static final int ATTEMPTS = 3;
-    private static final List<String> CODES = List.of("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED");
+    private static final List<String> CODES =
+            List.of("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED");
 
     /**
      * What a server said.

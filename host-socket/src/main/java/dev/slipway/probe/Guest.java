@@ -1,6 +1,6 @@
 package dev.slipway.probe;
 
-import dev.slipway.stack.DropCounters;
+import dev.slipway.seam.DropCounters;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Checksum;
 import dev.slipway.wire.DropReason;
@@ -77,9 +77,9 @@ public final class Guest implements AutoCloseable {
      * @throws IOException if nothing listens there
      */
     public static Guest attach(Path socket) throws IOException {
-        SplittableRandom random = new SplittableRandom(System.nanoTime() ^ ProcessHandle.current().pid() << 32);
-        return new Guest(
-                QemuSocket.connect(socket), 0x5254_0000_0000L | random.nextInt() & 0xFFFF_FFFFL, random);
+        SplittableRandom random =
+                new SplittableRandom(System.nanoTime() ^ ProcessHandle.current().pid() << 32);
+        return new Guest(QemuSocket.connect(socket), 0x5254_0000_0000L | random.nextInt() & 0xFFFF_FFFFL, random);
     }
 
     /** What came with a header or checksum that cannot be, by reason. */
@@ -163,7 +163,8 @@ public final class Guest implements AutoCloseable {
 
     private void frame(MemorySegment bytes, long offset, int length) {
         DropReason reason = ethernet.parse(bytes, offset, length);
-        if (reason == DropReason.NONE && (ethernet.destination() == mac || MacAddress.isGroup(ethernet.destination()))) {
+        if (reason == DropReason.NONE
+                && (ethernet.destination() == mac || MacAddress.isGroup(ethernet.destination()))) {
             long payload = offset + EthernetFrame.HEADER_LENGTH;
             int payloadLength = length - EthernetFrame.HEADER_LENGTH;
             reason = switch (ethernet.type()) {
@@ -237,14 +238,22 @@ public final class Guest implements AutoCloseable {
         long at = beginIp(ethernet.source(), TcpSegment.HEADER_LENGTH, Ipv4Packet.PROTOCOL_TCP, peer);
         if (at >= 0) {
             TcpSegment.write(
-                    link.memory(), at, address, tcp.destinationPort(), peer, tcp.sourcePort(),
-                    acknowledges ? tcp.acknowledgement() : 0, acknowledges ? 0 : tcp.sequence() + tcp.sequenceLength(),
-                    acknowledges ? TcpSegment.RST : TcpSegment.RST | TcpSegment.ACK, 0, TcpSegment.HEADER_LENGTH,
+                    link.memory(),
+                    at,
+                    address,
+                    tcp.destinationPort(),
+                    peer,
+                    tcp.sourcePort(),
+                    acknowledges ? tcp.acknowledgement() : 0,
+                    acknowledges ? 0 : tcp.sequence() + tcp.sequenceLength(),
+                    acknowledges ? TcpSegment.RST : TcpSegment.RST | TcpSegment.ACK,
+                    0,
+                    TcpSegment.HEADER_LENGTH,
                     TcpSegment.HEADER_LENGTH);
             BigEndian.putU16(
-                    link.memory(), at + TcpSegment.CHECKSUM,
-                    Checksum.finish(
-                            Checksum.sum(link.memory(), at, TcpSegment.HEADER_LENGTH)));
+                    link.memory(),
+                    at + TcpSegment.CHECKSUM,
+                    Checksum.finish(Checksum.sum(link.memory(), at, TcpSegment.HEADER_LENGTH)));
             send(TcpSegment.HEADER_LENGTH);
         }
     }
@@ -324,8 +333,15 @@ public final class Guest implements AutoCloseable {
         }
         EthernetFrame.write(link.memory(), at, destinationMac, mac, EthernetFrame.TYPE_IPV4);
         Ipv4Packet.write(
-                link.memory(), at + IP_OFFSET, Ipv4Packet.HEADER_LENGTH + length, identification++ & 0xFFFF,
-                Ipv4Packet.dontFragment(), TTL, protocol, address, destination);
+                link.memory(),
+                at + IP_OFFSET,
+                Ipv4Packet.HEADER_LENGTH + length,
+                identification++ & 0xFFFF,
+                Ipv4Packet.dontFragment(),
+                TTL,
+                protocol,
+                address,
+                destination);
         return at + PAYLOAD_OFFSET;
     }
 
@@ -363,8 +379,7 @@ public final class Guest implements AutoCloseable {
         if (at >= 0) {
             MemorySegment.copy(
                     MemorySegment.ofArray(payload), 0, link.memory(), at + UdpDatagram.HEADER_LENGTH, payload.length);
-            UdpDatagram.write(
-                    link.memory(), at, address, sourcePort, destination, destinationPort, payload.length);
+            UdpDatagram.write(link.memory(), at, address, sourcePort, destination, destinationPort, payload.length);
             send(length);
         }
     }

@@ -36,7 +36,13 @@ final class HttpClient {
      * @param retransmissions segments that the guest sent again
      */
     record Response(
-            int status, String reason, long bodyLength, String text, long connectNanos, long nanos, long retransmissions) {}
+            int status,
+            String reason,
+            long bodyLength,
+            String text,
+            long connectNanos,
+            long nanos,
+            long retransmissions) {}
 
     private final Guest guest;
     private final int address;
@@ -76,7 +82,8 @@ final class HttpClient {
                     () -> connection.isOpen() || connection.end() != TcpConnection.End.NONE,
                     Math.min(CONNECT_LIMIT, limitNanos));
             if (!settled || !connection.isOpen()) {
-                throw new IOException("connect to " + where() + ": " + (settled ? text(connection.end()) : "no answer"));
+                throw new IOException(
+                        "connect to " + where() + ": " + (settled ? text(connection.end()) : "no answer"));
             }
             long opened = guest.now();
             sendHead(connection, method, path, body);
@@ -101,8 +108,12 @@ final class HttpClient {
     }
 
     private void sendHead(TcpConnection connection, String method, String path, Body body) {
-        StringBuilder request = new StringBuilder(method).append(' ').append(path).append(" HTTP/1.0\r\n");
-        request.append("Host: ").append(host).append(port == 80 ? "" : ":" + port).append("\r\n");
+        StringBuilder request =
+                new StringBuilder(method).append(' ').append(path).append(" HTTP/1.0\r\n");
+        request.append("Host: ")
+                .append(host)
+                .append(port == 80 ? "" : ":" + port)
+                .append("\r\n");
         request.append("User-Agent: slipway-probe\r\n");
         if (body != null && body.announcedLength() >= 0) {
             request.append("Content-Type: application/octet-stream\r\n");
@@ -132,7 +143,8 @@ final class HttpClient {
             }
             connection.drain(this::read);
             if (connection.end() != TcpConnection.End.NONE && !isComplete(connection)) {
-                throw new IOException("the connection ended (" + text(connection.end()) + ") after " + describeProgress());
+                throw new IOException(
+                        "the connection ended (" + text(connection.end()) + ") after " + describeProgress());
             }
         }
     }
@@ -195,7 +207,12 @@ final class HttpClient {
             throw new IOException("not an HTTP response: '" + line.substring(0, Math.min(60, line.length())) + "'");
         }
         return new Response(
-                Integer.parseInt(line.substring(9, 12)), line.substring(Math.min(13, line.length())), bodyLength,
-                text.toString(), connectNanos, nanos, connection.retransmissions());
+                Integer.parseInt(line.substring(9, 12)),
+                line.substring(Math.min(13, line.length())),
+                bodyLength,
+                text.toString(),
+                connectNanos,
+                nanos,
+                connection.retransmissions());
     }
 }

@@ -47,8 +47,7 @@ public final class Pattern {
         while (done < length) {
             int at = offset(position + done);
             int piece = Math.min(length - done, PERIOD - at);
-            long different = MemorySegment.mismatch(
-                    other, offset + done, offset + done + piece, bytes, at, at + piece);
+            long different = MemorySegment.mismatch(other, offset + done, offset + done + piece, bytes, at, at + piece);
             if (different >= 0) {
                 return position + done + different;
             }

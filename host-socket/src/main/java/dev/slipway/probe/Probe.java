@@ -175,7 +175,8 @@ public final class Probe implements AutoCloseable {
         HttpClient.Response response = client(url, addressOf(url.getHost()))
                 .exchange("GET", path(url), null, (position, bytes, offset, length) -> {}, STEP_LIMIT);
         if (response.status() != 200 || !response.text().equals(expected)) {
-            throw new IOException("status " + response.status() + ", text '" + response.text().strip() + "'");
+            throw new IOException(
+                    "status " + response.status() + ", text '" + response.text().strip() + "'");
         }
         return url + ": '" + expected.strip() + "'";
     }
@@ -184,11 +185,16 @@ public final class Probe implements AutoCloseable {
     public long download(URI url, Pattern pattern, StringBuilder seen, long limitNanos) throws IOException {
         long[] difference = {-1};
         HttpClient.Response response = client(url, addressOf(url.getHost()))
-                .exchange("GET", path(url), null, (position, bytes, offset, length) -> {
-                    if (difference[0] < 0) {
-                        difference[0] = pattern.firstDifference(position, bytes, offset, length);
-                    }
-                }, limitNanos);
+                .exchange(
+                        "GET",
+                        path(url),
+                        null,
+                        (position, bytes, offset, length) -> {
+                            if (difference[0] < 0) {
+                                difference[0] = pattern.firstDifference(position, bytes, offset, length);
+                            }
+                        },
+                        limitNanos);
         if (response.status() != 200) {
             throw new IOException("status " + response.status());
         }

@@ -78,14 +78,18 @@ public final class Report {
     /** The last line. */
     public void summary() {
         out.printf(
-                Locale.ROOT, "%n  %d ok, %d failed%s%n", passed, failed,
+                Locale.ROOT,
+                "%n  %d ok, %d failed%s%n",
+                passed,
+                failed,
                 absent == 0 ? "" : ", " + absent + " not offered by this backend");
         out.flush();
     }
 
     private void line(String outcome, String name, String detail, String time) {
         String format = "  %-5s %-" + NAME_WIDTH + "s %-" + DETAIL_WIDTH + "s %10s";
-        out.println(String.format(Locale.ROOT, format, outcome, name, detail, time).stripTrailing());
+        out.println(
+                String.format(Locale.ROOT, format, outcome, name, detail, time).stripTrailing());
         out.flush();
     }
 

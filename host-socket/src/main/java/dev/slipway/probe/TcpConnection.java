@@ -89,7 +89,14 @@ public final class TcpConnection implements TcpSender.Output {
     private int windowUpdateAcknowledgement;
 
     TcpConnection(
-            Port port, int source, int sourcePort, int destination, int destinationPort, int mss, int sequence, long now) {
+            Port port,
+            int source,
+            int sourcePort,
+            int destination,
+            int destinationPort,
+            int mss,
+            int sequence,
+            long now) {
         this.port = port;
         this.source = source;
         this.sourcePort = sourcePort;
@@ -398,8 +405,18 @@ public final class TcpConnection implements TcpSender.Output {
         int window = received.window();
         int field = Math.min(0xFFFF, (flags & SYN) != 0 ? window : window >>> ownShift);
         TcpSegment.write(
-                memory, at, source, sourcePort, destination, destinationPort, sequence, acknowledges ? expected() : 0,
-                flags, field, headerLength, length);
+                memory,
+                at,
+                source,
+                sourcePort,
+                destination,
+                destinationPort,
+                sequence,
+                acknowledges ? expected() : 0,
+                flags,
+                field,
+                headerLength,
+                length);
         if (optionsLength > 0) {
             BigEndian.putI32(memory, at + TcpSegment.HEADER_LENGTH, 0x0204_0000 | mss);
             // No-operation, then the window scale.
@@ -409,8 +426,7 @@ public final class TcpConnection implements TcpSender.Output {
             sender.queue().copyTo(position, memory, at + headerLength, payloadLength);
         }
         // The field holds the pseudo-header's sum, so the sum over the segment is the whole one.
-        BigEndian.putU16(
-                memory, at + TcpSegment.CHECKSUM, Checksum.finish(Checksum.sum(memory, at, length)));
+        BigEndian.putU16(memory, at + TcpSegment.CHECKSUM, Checksum.finish(Checksum.sum(memory, at, length)));
         port.send(length);
         if (acknowledges) {
             acknowledgeNow = false;

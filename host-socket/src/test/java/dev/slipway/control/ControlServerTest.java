@@ -87,13 +87,16 @@ class ControlServerTest {
         assertThat(get("/v1/status"))
                 .startsWith("HTTP/1.1 200 OK\r\n")
                 .contains("application/json")
-                .endsWith("\r\n\r\n{\"version\":\"1.2\",\"uptimeMillis\":34,\"vms\":[{\"socket\":\"qemu:/a \\\"b\\\"\\u000a\","
-                        + "\"attached\":true,\"counters\":{\"frames\":5},\"drops\":{\"runt\":6}}]}\n");
+                .endsWith(
+                        "\r\n\r\n"
+                            + "{\"version\":\"1.2\",\"uptimeMillis\":34,\"vms\":[{\"socket\":\"qemu:/a"
+                            + " \\\"b\\\"\\u000a\",\"attached\":true,\"counters\":{\"frames\":5},\"drops\":{\"runt\":6}}]}\n");
     }
 
     @Test
     void theSocketIsTheOwnersOnlyAndGoesAway() throws IOException {
-        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(socket))).isEqualTo("rw-------");
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(socket)))
+                .isEqualTo("rw-------");
         server.close();
         assertThat(socket).doesNotExist();
     }
@@ -106,14 +109,16 @@ class ControlServerTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', value = {
-        "GET / HTTP/1.1 | 404 | not-found",
-        "GET /v1/status/ HTTP/1.1 | 404 | not-found",
-        "GET /v1/../v1/status HTTP/1.1 | 404 | not-found",
-        "POST /v1/status HTTP/1.1 | 405 | method-not-allowed",
-        "DELETE /v1/status HTTP/1.1 | 405 | method-not-allowed",
-        "hello | 400 | not-http"
-    })
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "GET / HTTP/1.1 | 404 | not-found",
+                "GET /v1/status/ HTTP/1.1 | 404 | not-found",
+                "GET /v1/../v1/status HTTP/1.1 | 404 | not-found",
+                "POST /v1/status HTTP/1.1 | 405 | method-not-allowed",
+                "DELETE /v1/status HTTP/1.1 | 405 | method-not-allowed",
+                "hello | 400 | not-http"
+            })
     void whatIsNotThereGetsATypedError(String line, int status, String code) throws IOException {
         assertThat(exchange(line + "\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
                 .startsWith("HTTP/1.1 " + status + " ")
@@ -123,7 +128,8 @@ class ControlServerTest {
     @Test
     void whatIsTooLongIsRefusedAndTheServerLives() throws IOException {
         assertThat(get("/" + "x".repeat(5_000))).startsWith("HTTP/1.1 414 ");
-        assertThat(exchange("GET / HTTP/1.1\r\nX: " + "y".repeat(9_000) + "\r\n\r\n")).startsWith("HTTP/1.1 431 ");
+        assertThat(exchange("GET / HTTP/1.1\r\nX: " + "y".repeat(9_000) + "\r\n\r\n"))
+                .startsWith("HTTP/1.1 431 ");
         assertThat(exchange("POST /v1/status HTTP/1.1\r\nConnection: close\r\nContent-Length: 10485760\r\n\r\n"))
                 .startsWith("HTTP/1.1 413 ");
         assertThat(get("/v1/status")).startsWith("HTTP/1.1 200 ");

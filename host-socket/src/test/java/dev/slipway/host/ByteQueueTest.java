@@ -44,7 +44,9 @@ final class ByteQueueTest {
             for (int i = 0; i < copied; i++) {
                 exact &= out[i] == FakeGuest.pattern(position + i);
             }
-            assertThat(exact).as("seed %s position %s length %s", seed, position, copied).isTrue();
+            assertThat(exact)
+                    .as("seed %s position %s length %s", seed, position, copied)
+                    .isTrue();
             if (random.nextInt(3) == 0) {
                 start = position;
                 queue.discard(start);
@@ -71,7 +73,8 @@ final class ByteQueueTest {
         append(0, 100, 512);
         queue.discard(50);
         byte[] out = new byte[1];
-        assertThatThrownBy(() -> queue.copy(49, MemorySegment.ofArray(out), 0, 1)).hasMessageContaining("49");
+        assertThatThrownBy(() -> queue.copy(49, MemorySegment.ofArray(out), 0, 1))
+                .hasMessageContaining("49");
         assertThatThrownBy(() -> queue.discard(101)).hasMessageContaining("101");
         assertThat(queue.copy(100, MemorySegment.ofArray(out), 0, 1)).isZero();
         queue.clear();

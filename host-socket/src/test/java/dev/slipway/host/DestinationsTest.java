@@ -3,7 +3,7 @@ package dev.slipway.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.host.Destinations.Way;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import java.net.InetAddress;
 import java.util.Set;
@@ -122,6 +122,7 @@ final class DestinationsTest {
     @Test
     void thisHostsOwnAddressesAreKnown() {
         assertThat(HostInterfaces.ofThisHost().contains(address("127.0.0.1"))).isTrue();
-        assertThat(HostInterfaces.ofThisHost().contains(address("203.0.113.77"))).isFalse();
+        assertThat(HostInterfaces.ofThisHost().contains(address("203.0.113.77")))
+                .isFalse();
     }
 }

@@ -2,8 +2,8 @@ package dev.slipway.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.slipway.stack.HostDatagrams.Verdict;
-import dev.slipway.stack.HostStream.ConnectFailure;
+import dev.slipway.seam.HostDatagrams.Verdict;
+import dev.slipway.seam.HostStream.ConnectFailure;
 import io.netty.channel.ChannelException;
 import io.netty.channel.ConnectTimeoutException;
 import java.io.IOException;
@@ -43,10 +43,13 @@ final class FailuresTest {
 
     @Test
     void whatSendingThrowsSaysWhatTheGuestIsTold() {
-        assertThat(Failures.ofSend(new IOException("sendTo(..) failed: Message too long"))).isEqualTo(Verdict.TOO_BIG);
+        assertThat(Failures.ofSend(new IOException("sendTo(..) failed: Message too long")))
+                .isEqualTo(Verdict.TOO_BIG);
         assertThat(Failures.ofSend(new IOException("Network is unreachable"))).isEqualTo(Verdict.NETWORK_UNREACHABLE);
-        assertThat(Failures.ofSend(new NoRouteToHostException("No route to host"))).isEqualTo(Verdict.HOST_UNREACHABLE);
+        assertThat(Failures.ofSend(new NoRouteToHostException("No route to host")))
+                .isEqualTo(Verdict.HOST_UNREACHABLE);
         assertThat(Failures.ofSend(new IOException("Permission denied"))).isEqualTo(Verdict.PROHIBITED);
-        assertThat(Failures.ofSend(new IOException("Resource temporarily unavailable"))).isEqualTo(Verdict.LOST);
+        assertThat(Failures.ofSend(new IOException("Resource temporarily unavailable")))
+                .isEqualTo(Verdict.LOST);
     }
 }

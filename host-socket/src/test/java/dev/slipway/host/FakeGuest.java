@@ -2,7 +2,7 @@ package dev.slipway.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.slipway.stack.HostStream;
+import dev.slipway.seam.HostStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -86,7 +86,9 @@ final class FakeGuest implements HostStream.Listener {
 
     private void event(String name) {
         assertThat(inSeam).as("event %s from within a method of the seam", name).isFalse();
-        assertThat(rig.loop.inEventLoop()).as("event %s on the event loop", name).isTrue();
+        assertThat(rig.loop.inEventLoop())
+                .as("event %s on the event loop", name)
+                .isTrue();
         events.add(name);
     }
 

@@ -53,10 +53,9 @@ final class HostResolverTest {
         }
     }
 
-    private FakeDnsServer server(String address, Function<byte[], List<byte[]>> behaviour)
-            throws IOException {
-        FakeDnsServer server =
-                new FakeDnsServer(address, servers.isEmpty() ? 0 : servers.getFirst().port(), behaviour);
+    private FakeDnsServer server(String address, Function<byte[], List<byte[]>> behaviour) throws IOException {
+        FakeDnsServer server = new FakeDnsServer(
+                address, servers.isEmpty() ? 0 : servers.getFirst().port(), behaviour);
         servers.add(server);
         return server;
     }
@@ -141,7 +140,14 @@ final class HostResolverTest {
             noQuestion[5] = 0;
             byte[] shortened = Arrays.copyOf(FakeDnsServer.response(query, 0), query.length - 1);
             return List.of(
-                    otherId, otherQuestion, otherType, noResponse, noQuestion, shortened, new byte[0], new byte[1],
+                    otherId,
+                    otherQuestion,
+                    otherType,
+                    noResponse,
+                    noQuestion,
+                    shortened,
+                    new byte[0],
+                    new byte[1],
                     FakeDnsServer.response(query, 0, 1));
         });
         begin("nameserver 127.0.0.1");
@@ -195,9 +201,11 @@ final class HostResolverTest {
     @Test
     void aServerThatCannotAnswerIsFollowedByTheNextAndItsWordIsPassedOnIfNobodyCan() throws Exception {
         server("127.0.0.1", query -> List.of(FakeDnsServer.response(query, DnsMessage.REFUSED)));
-        FakeDnsServer second = server("127.0.0.2", query -> query[13] == 'x'
-                ? List.of(FakeDnsServer.response(query, DnsMessage.REFUSED, 5))
-                : List.of(FakeDnsServer.response(query, 0, 2)));
+        FakeDnsServer second = server(
+                "127.0.0.2",
+                query -> query[13] == 'x'
+                        ? List.of(FakeDnsServer.response(query, DnsMessage.REFUSED, 5))
+                        : List.of(FakeDnsServer.response(query, 0, 2)));
         begin("nameserver 127.0.0.1\nnameserver 127.0.0.2");
         assertThat(rcode(answer(query(1, "a.example"), false))).isZero();
         byte[] query = query(1, "x.example");

@@ -1,9 +1,9 @@
 package dev.slipway.host;
 
 import dev.slipway.ethernet.Transport;
-import dev.slipway.stack.HostSockets;
-import dev.slipway.stack.HostStream;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.HostStream;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import io.netty.channel.EventLoop;
 import io.netty.channel.IoEventLoop;
@@ -39,13 +39,18 @@ final class HostRig {
 
     HostRig(long budgetBytes, HostPolicy policy) {
         budget = new QueueBudget(budgetBytes);
-        Destinations destinations =
-                new Destinations(StackSettings.defaults(), policy, HostInterfaces.ofThisHost());
+        Destinations destinations = new Destinations(StackSettings.defaults(), policy, HostInterfaces.ofThisHost());
         NettyHostSockets portable = new NettyHostSockets(
                 loop, transport, destinations, budget, counters, touched::incrementAndGet, failures::add);
         NativeHostSockets fast = transport == Transport.NATIVE
                 ? new NativeHostSockets(
-                        (IoEventLoop) loop, destinations, budget, counters, touched::incrementAndGet, failures::add, portable)
+                        (IoEventLoop) loop,
+                        destinations,
+                        budget,
+                        counters,
+                        touched::incrementAndGet,
+                        failures::add,
+                        portable)
                 : null;
         sockets = fast != null ? fast : portable;
         close = () -> {

@@ -2,8 +2,8 @@ package dev.slipway.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.slipway.stack.HostDatagrams;
-import dev.slipway.stack.HostDatagrams.Verdict;
+import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostDatagrams.Verdict;
 import dev.slipway.wire.IpAddress;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -48,8 +48,7 @@ final class NettyHostDatagramsTest implements HostDatagrams.Listener {
 
     @Override
     public void received(IpAddress source, int port, MemorySegment payload, long offset, int length) {
-        received.add(new Received(
-                source, port, payload.asSlice(offset, length).toArray(ValueLayout.JAVA_BYTE)));
+        received.add(new Received(source, port, payload.asSlice(offset, length).toArray(ValueLayout.JAVA_BYTE)));
     }
 
     @Override
@@ -81,7 +80,8 @@ final class NettyHostDatagramsTest implements HostDatagrams.Listener {
     void everySizeGoesBothWaysByTheHostAddress() throws Exception {
         NettyHostDatagrams socket = open(0);
         for (int length : new int[] {0, 1, 1472, 9000, 65_507}) {
-            assertThat(send(socket, HostRig.HOST, peer.getLocalPort(), pattern(length))).isEqualTo(Verdict.SENT);
+            assertThat(send(socket, HostRig.HOST, peer.getLocalPort(), pattern(length)))
+                    .isEqualTo(Verdict.SENT);
             DatagramPacket packet = new DatagramPacket(new byte[65_535], 65_535);
             peer.receive(packet);
             assertThat(packet.getLength()).isEqualTo(length);

@@ -24,26 +24,25 @@ final class ResolvConfTest {
 
     @Test
     void serversAndOptionsAreReadAndNonsenseIsSkipped() {
-        ResolvConf conf = ResolvConf.parse(
-                """
-                # nameserver 9.9.9.9
-                ; nameserver 9.9.9.8
-                search corp.example
-                nameserver 10.0.0.53
-                nameserver\t2001:db8::53   # a comment behind it
-                nameserver
-                nameserver not.an.address
-                nameserver 300.1.1.1
-                nameserver 10.0.0.53
-                options ndots:2 timeout:1 attempts:9 rotate timeout:x
-                """,
-                53);
+        ResolvConf conf = ResolvConf.parse("""
+            # nameserver 9.9.9.9
+            ; nameserver 9.9.9.8
+            search corp.example
+            nameserver 10.0.0.53
+            nameserver\t2001:db8::53   # a comment behind it
+            nameserver
+            nameserver not.an.address
+            nameserver 300.1.1.1
+            nameserver 10.0.0.53
+            options ndots:2 timeout:1 attempts:9 rotate timeout:x
+            """, 53);
         assertThat(conf.servers()).containsExactly(server("10.0.0.53"), server("2001:db8::53"));
         assertThat(conf.timeoutSeconds()).isEqualTo(1);
         assertThat(conf.attempts()).isEqualTo(5);
         assertThat(conf.rotate()).isTrue();
         assertThat(ResolvConf.parse("", 53)).isEqualTo(ResolvConf.EMPTY);
-        assertThat(ResolvConf.parse("options timeout:0\r\nnameserver 1.1.1.1", 53).timeoutSeconds())
+        assertThat(ResolvConf.parse("options timeout:0\r\nnameserver 1.1.1.1", 53)
+                        .timeoutSeconds())
                 .isEqualTo(1);
         assertThat(ResolvConf.parse("nameserver 1.1.1.\0 1", 53).servers()).isEmpty();
     }

@@ -7,7 +7,7 @@ import com.sun.net.httpserver.HttpServer;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.probe.Probe;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.StackSettings;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.net.InetAddress;
@@ -143,7 +143,10 @@ final class VmNetworkTest {
                     frame[14] = 0x45;
                     frame[6] &= (byte) 0xFE;
                 }
-                ByteBuffer message = ByteBuffer.allocate(4 + frame.length).putInt(frame.length).put(frame).flip();
+                ByteBuffer message = ByteBuffer.allocate(4 + frame.length)
+                        .putInt(frame.length)
+                        .put(frame)
+                        .flip();
                 while (message.hasRemaining()) {
                     guest.write(message);
                 }

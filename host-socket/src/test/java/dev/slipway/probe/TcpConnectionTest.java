@@ -75,21 +75,23 @@ class TcpConnectionTest {
         long[] sent = {0};
         long[] got = {0};
         long[] wrong = {-1};
-        run(() -> {
-            int piece = (int) Math.min(Math.min(pattern.run(sent[0]), 1 << 16), length - sent[0]);
-            sent[0] += leftEnd.write(pattern.bytes(), pattern.offset(sent[0]), piece);
-            if (sent[0] == length) {
-                leftEnd.finish();
-            }
-            rightEnd.drain((position, bytes, offset, count) -> {
-                wrong[0] = Math.max(wrong[0], pattern.firstDifference(position, bytes, offset, count));
-                got[0] = position + count;
-            });
-            if (rightEnd.isAtEnd()) {
-                rightEnd.finish();
-            }
-            return leftEnd.end() != TcpConnection.End.NONE && rightEnd.end() != TcpConnection.End.NONE;
-        }, limit);
+        run(
+                () -> {
+                    int piece = (int) Math.min(Math.min(pattern.run(sent[0]), 1 << 16), length - sent[0]);
+                    sent[0] += leftEnd.write(pattern.bytes(), pattern.offset(sent[0]), piece);
+                    if (sent[0] == length) {
+                        leftEnd.finish();
+                    }
+                    rightEnd.drain((position, bytes, offset, count) -> {
+                        wrong[0] = Math.max(wrong[0], pattern.firstDifference(position, bytes, offset, count));
+                        got[0] = position + count;
+                    });
+                    if (rightEnd.isAtEnd()) {
+                        rightEnd.finish();
+                    }
+                    return leftEnd.end() != TcpConnection.End.NONE && rightEnd.end() != TcpConnection.End.NONE;
+                },
+                limit);
         assertThat(got[0]).as("bytes received, seed %d", seed).isEqualTo(length);
         assertThat(wrong[0]).as("first wrong byte, seed %d", seed).isEqualTo(-1);
         assertThat(leftEnd.end()).as("seed %d", seed).isEqualTo(TcpConnection.End.FINISHED);
@@ -98,7 +100,8 @@ class TcpConnectionTest {
 
     @ParameterizedTest(name = "loss {0}, duplication {1}, reordering {2}")
     @CsvSource({"0,0,0", "0.001,0,0", "0.01,0.01,0", "0,0,0.2", "0.05,0.05,0.1", "0.2,0,0"})
-    void everyByteArrivesOnceWhateverTheWireDoes(double loss, double duplication, double reordering) throws IOException {
+    void everyByteArrivesOnceWhateverTheWireDoes(double loss, double duplication, double reordering)
+            throws IOException {
         connect(new Misery(loss, duplication, reordering), random.nextInt(), random.nextInt());
         transfer(2 << 20, 100_000 * SECOND);
         if (loss == 0 && reordering == 0) {
@@ -118,22 +121,29 @@ class TcpConnectionTest {
     void aFullReceiverStopsTheSenderAndALostWindowUpdateIsProbedFor() throws IOException {
         connect(new Misery(0.3, 0, 0), random.nextInt(), random.nextInt());
         long[] sent = {0};
-        run(() -> {
-            int piece = Math.min(pattern.run(sent[0]), 1 << 16);
-            sent[0] += leftEnd.write(pattern.bytes(), pattern.offset(sent[0]), piece);
-            return rightEnd.readable() == 1 << 20;
-        }, 100_000 * SECOND);
+        run(
+                () -> {
+                    int piece = Math.min(pattern.run(sent[0]), 1 << 16);
+                    sent[0] += leftEnd.write(pattern.bytes(), pattern.offset(sent[0]), piece);
+                    return rightEnd.readable() == 1 << 20;
+                },
+                100_000 * SECOND);
         long until = wire.now() + 600 * SECOND;
         run(() -> wire.now() >= until, 3_600 * SECOND);
-        assertThat(leftEnd.isOpen()).as("after ten minutes of closed window, seed %d", seed).isTrue();
+        assertThat(leftEnd.isOpen())
+                .as("after ten minutes of closed window, seed %d", seed)
+                .isTrue();
         long[] read = {0};
-        run(() -> {
-            rightEnd.drain((position, bytes, offset, count) -> {
-                assertThat(pattern.firstDifference(position, bytes, offset, count)).isEqualTo(-1);
-                read[0] = position + count;
-            });
-            return read[0] == sent[0];
-        }, 100_000 * SECOND);
+        run(
+                () -> {
+                    rightEnd.drain((position, bytes, offset, count) -> {
+                        assertThat(pattern.firstDifference(position, bytes, offset, count))
+                                .isEqualTo(-1);
+                        read[0] = position + count;
+                    });
+                    return read[0] == sent[0];
+                },
+                100_000 * SECOND);
     }
 
     @Test

@@ -1,6 +1,6 @@
 package dev.slipway.dhcp;
 
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DhcpMessage;
 import dev.slipway.wire.DnsMessage;
@@ -73,8 +73,8 @@ public final class DhcpServer {
             return DropReason.DHCP;
         }
         long client = request.hardwareAddress();
-        boolean forUs = !request.has(DhcpMessage.OPTION_SERVER)
-                || request.i32(DhcpMessage.OPTION_SERVER) == settings.gateway();
+        boolean forUs =
+                !request.has(DhcpMessage.OPTION_SERVER) || request.i32(DhcpMessage.OPTION_SERVER) == settings.gateway();
         return switch (request.type()) {
             case DhcpMessage.DISCOVER -> discover(client, now);
             case DhcpMessage.REQUEST -> forUs ? request(client, now) : otherServerChosen(client);
@@ -151,8 +151,15 @@ public final class DhcpServer {
         int flags = request.flags() & DhcpMessage.FLAG_BROADCAST | (nak && relay != 0 ? DhcpMessage.FLAG_BROADCAST : 0);
         int clientAddress = nak || kind == DhcpMessage.OFFER ? 0 : request.clientAddress();
         long at = DhcpMessage.write(
-                reply, 0, DhcpMessage.BOOT_REPLY, request.transaction(), flags, clientAddress, nak || inform ? 0 : address,
-                relay, request.hardwareAddress());
+                reply,
+                0,
+                DhcpMessage.BOOT_REPLY,
+                request.transaction(),
+                flags,
+                clientAddress,
+                nak || inform ? 0 : address,
+                relay,
+                request.hardwareAddress());
         at = DhcpMessage.putU8(reply, at, DhcpMessage.OPTION_MESSAGE_TYPE, inform ? DhcpMessage.ACK : kind);
         at = DhcpMessage.putI32(reply, at, DhcpMessage.OPTION_SERVER, settings.gateway());
         if (nak) {
@@ -188,9 +195,12 @@ public final class DhcpServer {
      * is room, and last the relay's information (RFC 3046, section 2.2).
      */
     private long echoes(long from, boolean configuration) {
-        int limit = Math.min(MAX_REPLY, Math.max(
-                DhcpMessage.MAX_UNNEGOTIATED_LENGTH,
-                Math.min(request.u16(DhcpMessage.OPTION_MAX_LENGTH), settings.mtu()) - IP_AND_UDP)) - 1;
+        int limit = Math.min(
+                        MAX_REPLY,
+                        Math.max(
+                                DhcpMessage.MAX_UNNEGOTIATED_LENGTH,
+                                Math.min(request.u16(DhcpMessage.OPTION_MAX_LENGTH), settings.mtu()) - IP_AND_UDP))
+                - 1;
         int relayInformation = relayInformationLength();
         long at = echo(from, DhcpMessage.OPTION_CLIENT, limit - relayInformation);
         if (configuration) {

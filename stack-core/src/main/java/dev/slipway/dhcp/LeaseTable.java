@@ -1,6 +1,6 @@
 package dev.slipway.dhcp;
 
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.MacAddress;
 import java.util.ArrayList;
@@ -274,8 +274,7 @@ public final class LeaseTable {
     }
 
     public synchronized LeaseCounts counts() {
-        return new LeaseCounts(
-                offered, committed, refused, released, declined, exhausted, claimed, claimsRefused);
+        return new LeaseCounts(offered, committed, refused, released, declined, exhausted, claimed, claimsRefused);
     }
 
     private static boolean isOwned(Entry entry) {

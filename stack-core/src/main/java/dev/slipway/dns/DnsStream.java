@@ -1,6 +1,6 @@
 package dev.slipway.dns;
 
-import dev.slipway.stack.HostStream;
+import dev.slipway.seam.HostStream;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DnsMessage;
 import java.lang.foreign.MemorySegment;

@@ -1,6 +1,6 @@
 package dev.slipway.dns;
 
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.DnsMessage;
 import dev.slipway.wire.IpAddress;
 import java.util.HashMap;

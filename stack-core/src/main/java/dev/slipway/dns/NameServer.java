@@ -1,8 +1,8 @@
 package dev.slipway.dns;
 
-import dev.slipway.stack.DropCounters;
-import dev.slipway.stack.NameResolver;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.NameResolver;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DnsMessage;
 import dev.slipway.wire.DropReason;

@@ -3,7 +3,7 @@
  *
  * <p>Theory of operation: {@link dev.slipway.dns.NameServer} checks a query, answers it itself if {@link
  * dev.slipway.dns.InternalNames} has the name, and hands all others unread to the {@link
- * dev.slipway.stack.NameResolver}, whose answer goes back byte for byte. Nothing is cached. The stack gives it the
+ * dev.slipway.seam.NameResolver}, whose answer goes back byte for byte. Nothing is cached. The stack gives it the
  * payloads of UDP datagrams; for TCP a {@link dev.slipway.dns.DnsStream} stands where a host's connection would, and
  * takes the byte stream apart.
  *
@@ -11,7 +11,7 @@
  * exist in the user's own network and is asked for there. A listed name has an address and nothing else: other types
  * are answered with nothing, never with "no such name", or clients that ask for AAAA first would give up.
  *
- * <p>Limits: queries without an answer yet, {@link dev.slipway.stack.StackSettings.Limits#dnsQueries} in all and {@link
+ * <p>Limits: queries without an answer yet, {@link dev.slipway.seam.StackSettings.Limits#dnsQueries} in all and {@link
  * dev.slipway.dns.DnsStream#MAX_OUTSTANDING} per TCP connection; over the first they are refused and counted, over the
  * second the connection waits. One question per query. UDP answers are shortened to what the client takes.
  *

@@ -1,5 +1,6 @@
 package dev.slipway.stack;
 
+import dev.slipway.seam.DropCounters;
 import dev.slipway.time.DeadlineQueue;
 import dev.slipway.time.Timed;
 import dev.slipway.wire.DropReason;

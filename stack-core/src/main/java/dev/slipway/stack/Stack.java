@@ -3,6 +3,12 @@ package dev.slipway.stack;
 import dev.slipway.dhcp.DhcpServer;
 import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.dns.NameServer;
+import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.Neighbours;
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.FrameSink;
+import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.tcp.TcpTable;
 import dev.slipway.time.DeadlineQueue;
 import dev.slipway.udp.UdpTable;
@@ -74,7 +80,13 @@ public final class Stack {
      * @param secret 16 random bytes, kept from everyone
      */
     public Stack(
-            StackSettings settings, FrameSink toGuest, HostSockets host, NameServer names, LeaseTable leases, DropCounters drops, byte[] secret) {
+            StackSettings settings,
+            FrameSink toGuest,
+            HostSockets host,
+            NameServer names,
+            LeaseTable leases,
+            DropCounters drops,
+            byte[] secret) {
         this.settings = settings;
         this.toGuest = toGuest;
         this.names = names;
@@ -235,8 +247,13 @@ public final class Stack {
         Frame frame = toGuest.begin(EthernetFrame.HEADER_LENGTH + ArpPacket.LENGTH);
         EthernetFrame.write(frame.bytes(), frame.offset(), askerMac, settings.gatewayMac(), EthernetFrame.TYPE_ARP);
         ArpPacket.write(
-                frame.bytes(), frame.offset() + EthernetFrame.HEADER_LENGTH, ArpPacket.REPLY, settings.gatewayMac(), ours,
-                askerMac, askerIp);
+                frame.bytes(),
+                frame.offset() + EthernetFrame.HEADER_LENGTH,
+                ArpPacket.REPLY,
+                settings.gatewayMac(),
+                ours,
+                askerMac,
+                askerIp);
         toGuest.send(frame);
     }
 
@@ -291,7 +308,8 @@ public final class Stack {
             return settings.contains(destination) ? DropReason.DESTINATION : DropReason.TTL;
         }
         if (!ip.isFragment()) {
-            return deliver(ip.protocol(), bytes, ip.payloadOffset(), ip.payloadLength(), source, destination, verify, now);
+            return deliver(
+                    ip.protocol(), bytes, ip.payloadOffset(), ip.payloadLength(), source, destination, verify, now);
         }
         int whole = reassembly.add(ip, bytes, now);
         if (whole < 0) {
@@ -347,7 +365,14 @@ public final class Stack {
     }
 
     private DropReason deliver(
-            int protocol, MemorySegment bytes, long offset, int length, int source, int destination, boolean verify, long now) {
+            int protocol,
+            MemorySegment bytes,
+            long offset,
+            int length,
+            int source,
+            int destination,
+            boolean verify,
+            long now) {
         return switch (protocol) {
             case Ipv4Packet.PROTOCOL_TCP -> {
                 DropReason reason = segment.parse(bytes, offset, length, source, destination, verify);
@@ -425,8 +450,7 @@ public final class Stack {
             MemorySegment reply = MemorySegment.ofArray(new byte[UdpDatagram.HEADER_LENGTH + answer.length]);
             MemorySegment.copy(MemorySegment.ofArray(answer), 0, reply, UdpDatagram.HEADER_LENGTH, answer.length);
             UdpDatagram.write(reply, 0, settings.gateway(), DNS_PORT, guest, port, answer.length);
-            output.sendCopy(
-                    reply, 0, (int) reply.byteSize(), settings.gateway(), guest, Ipv4Packet.PROTOCOL_UDP, TTL);
+            output.sendCopy(reply, 0, (int) reply.byteSize(), settings.gateway(), guest, Ipv4Packet.PROTOCOL_UDP, TTL);
             wantsTurn();
         });
         return DropReason.NONE;

@@ -1,6 +1,6 @@
 package dev.slipway.tcp;
 
-import dev.slipway.stack.HostStream;
+import dev.slipway.seam.HostStream;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.TcpSegment;
@@ -103,7 +103,8 @@ final class FromGuest {
             acknowledgeNow = true;
         }
         long start = Math.max(position, received);
-        long end = Math.min(position + segment.payloadLength(), finPosition == NO_FIN ? promised : Math.min(promised, finPosition));
+        long end = Math.min(
+                position + segment.payloadLength(), finPosition == NO_FIN ? promised : Math.min(promised, finPosition));
         if (position + segment.payloadLength() > promised) {
             table.drops().count(DropReason.TCP_OUT_OF_WINDOW);
         }

@@ -1,7 +1,7 @@
 package dev.slipway.tcp;
 
-import dev.slipway.stack.HostStream;
-import dev.slipway.stack.Ipv4Output;
+import dev.slipway.ip.Ipv4Output;
+import dev.slipway.seam.HostStream;
 import dev.slipway.time.Timed;
 import dev.slipway.wire.TcpSegment;
 

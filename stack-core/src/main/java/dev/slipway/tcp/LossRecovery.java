@@ -163,7 +163,9 @@ final class LossRecovery {
      * 8985, section 2.1): the pass over the holes begins anew.
      */
     private void repairAgainIfLost(long acknowledged, long highest) {
-        if (selective != null && selective.highest() > repairMark + (long) DUPLICATE_THRESHOLD * mss && repaired > acknowledged) {
+        if (selective != null
+                && selective.highest() > repairMark + (long) DUPLICATE_THRESHOLD * mss
+                && repaired > acknowledged) {
             repaired = acknowledged;
             repairMark = highest;
         }
@@ -180,7 +182,9 @@ final class LossRecovery {
     /** What is on its way, as far as selective acknowledgements tell (RFC 6675, section 4: pipe). */
     private long inFlight(long acknowledged, long highest) {
         long reportedTo = selective.highest();
-        return highest - Math.max(reportedTo, acknowledged) + selective.missing(acknowledged, Math.min(repaired, reportedTo));
+        return highest
+                - Math.max(reportedTo, acknowledged)
+                + selective.missing(acknowledged, Math.min(repaired, reportedTo));
     }
 
     /** Whether the first segment that the guest misses is to be sent again, whatever the windows say. */

@@ -1,6 +1,6 @@
 package dev.slipway.tcp;
 
-import dev.slipway.stack.Ipv4Output;
+import dev.slipway.ip.Ipv4Output;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.Ipv4Packet;
@@ -47,11 +47,28 @@ final class SegmentsToGuest {
      * @param mss the largest payload of a segment: a longer one is a large unit
      */
     void send(
-            Frame frame, int flags, int sequence, int acknowledgement, int window, int headerLength, int payloadLength, int mss) {
+            Frame frame,
+            int flags,
+            int sequence,
+            int acknowledgement,
+            int window,
+            int headerLength,
+            int payloadLength,
+            int mss) {
         int length = headerLength + payloadLength;
         TcpSegment.write(
-                frame.bytes(), frame.offset() + Ipv4Output.HEADERS, remote, remotePort, guest, guestPort, sequence,
-                acknowledgement, flags, window, headerLength, length);
+                frame.bytes(),
+                frame.offset() + Ipv4Output.HEADERS,
+                remote,
+                remotePort,
+                guest,
+                guestPort,
+                sequence,
+                acknowledgement,
+                flags,
+                window,
+                headerLength,
+                length);
         frame.checksumPartial(Ipv4Output.HEADERS, TcpSegment.CHECKSUM);
         if (payloadLength > mss) {
             frame.largeUnit(mss);
@@ -78,12 +95,23 @@ final class SegmentsToGuest {
         long options = options(frame);
         BigEndian.putI32(bytes, options, TcpSegment.OPTION_MSS << 24 | 4 << 16 | mss);
         BigEndian.putI32(
-                bytes, options + 4,
-                scale ? 0x0100_0000 | TcpSegment.OPTION_WINDOW_SCALE << 16 | 3 << 8 | FromGuest.WINDOW_SCALE : FOUR_NO_OPERATIONS);
+                bytes,
+                options + 4,
+                scale
+                        ? 0x0100_0000 | TcpSegment.OPTION_WINDOW_SCALE << 16 | 3 << 8 | FromGuest.WINDOW_SCALE
+                        : FOUR_NO_OPERATIONS);
         BigEndian.putI32(
-                bytes, options + 8, selective ? 0x0101_0000 | TcpSegment.OPTION_SACK_PERMITTED << 8 | 2 : FOUR_NO_OPERATIONS);
+                bytes,
+                options + 8,
+                selective ? 0x0101_0000 | TcpSegment.OPTION_SACK_PERMITTED << 8 | 2 : FOUR_NO_OPERATIONS);
         send(
-                frame, flags, sequence, acknowledgement, window, TcpSegment.HEADER_LENGTH + SYN_OPTIONS, 0,
+                frame,
+                flags,
+                sequence,
+                acknowledgement,
+                window,
+                TcpSegment.HEADER_LENGTH + SYN_OPTIONS,
+                0,
                 Integer.MAX_VALUE);
     }
 }

@@ -1,7 +1,7 @@
 package dev.slipway.tcp;
 
-import dev.slipway.stack.HostStream;
-import dev.slipway.stack.Ipv4Output;
+import dev.slipway.ip.Ipv4Output;
+import dev.slipway.seam.HostStream;
 import dev.slipway.time.Timed;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.Frame;
@@ -186,7 +186,9 @@ final class TcpConnection extends Timed implements HostStream.Listener {
             return;
         }
         if (segment.has(TcpSegment.SYN)) {
-            if (state == TcpState.SYN_RECEIVED && segment.sequence() == handshake.irs() && !segment.has(TcpSegment.ACK)) {
+            if (state == TcpState.SYN_RECEIVED
+                    && segment.sequence() == handshake.irs()
+                    && !segment.has(TcpSegment.ACK)) {
                 sendSyn();
             } else {
                 table.challenge(this);
@@ -320,7 +322,8 @@ final class TcpConnection extends Timed implements HostStream.Listener {
             case REFUSED, EXHAUSTED, TIMED_OUT -> -1;
         };
         if (code >= 0) {
-            output.sendUnreachable(code, Ipv4Packet.PROTOCOL_TCP, guest, remote, ports, handshake.irs(), table.gateway());
+            output.sendUnreachable(
+                    code, Ipv4Packet.PROTOCOL_TCP, guest, remote, ports, handshake.irs(), table.gateway());
         } else if (why != HostStream.ConnectFailure.TIMED_OUT) {
             sendReset();
         }
@@ -370,7 +373,14 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     void send(Frame frame, int flags, int sequence, int payloadLength, int mss) {
         int acknowledgement = fromGuest.acknowledgement();
         segments.send(
-                frame, flags, sequence, acknowledgement, fromGuest.window(), TcpSegment.HEADER_LENGTH, payloadLength, mss);
+                frame,
+                flags,
+                sequence,
+                acknowledgement,
+                fromGuest.window(),
+                TcpSegment.HEADER_LENGTH,
+                payloadLength,
+                mss);
     }
 
     /** Sends a segment without payload. */
@@ -382,11 +392,19 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     /** Sends what the guest is owed: what has come, what may come, what is missing in between. */
     void sendAcknowledgement() {
         Frame frame = segments.begin(SegmentsToGuest.MAX_SACK_OPTION, 0);
-        int options = handshake.isSelective() ? fromGuest.writeSelectiveAcks(frame.bytes(), SegmentsToGuest.options(frame)) : 0;
+        int options = handshake.isSelective()
+                ? fromGuest.writeSelectiveAcks(frame.bytes(), SegmentsToGuest.options(frame))
+                : 0;
         int acknowledgement = fromGuest.acknowledgement();
         segments.send(
-                frame, TcpSegment.ACK, toGuest.nextSequence(), acknowledgement, fromGuest.window(),
-                TcpSegment.HEADER_LENGTH + options, 0, Integer.MAX_VALUE);
+                frame,
+                TcpSegment.ACK,
+                toGuest.nextSequence(),
+                acknowledgement,
+                fromGuest.window(),
+                TcpSegment.HEADER_LENGTH + options,
+                0,
+                Integer.MAX_VALUE);
     }
 
     /** Tells the guest that the connection is gone, whatever it knows of it. */
@@ -394,8 +412,9 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         switch (state) {
             case CONNECTING -> segments.sendControl(TcpSegment.RST | TcpSegment.ACK, 0, handshake.irs() + 1, 0);
             case SYN_SENT -> segments.sendControl(TcpSegment.RST, handshake.iss() + 1, 0, 0);
-            case SYN_RECEIVED, OPEN -> segments.sendControl(
-                    TcpSegment.RST | TcpSegment.ACK, toGuest.nextSequence(), fromGuest.lastAcknowledgement(), 0);
+            case SYN_RECEIVED, OPEN ->
+                segments.sendControl(
+                        TcpSegment.RST | TcpSegment.ACK, toGuest.nextSequence(), fromGuest.lastAcknowledgement(), 0);
             case TIME_WAIT, CLOSED -> {}
         }
     }
@@ -491,7 +510,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     /** For diagnosis: addresses and state. */
     @Override
     public String toString() {
-        return IpAddress.toString(guest) + ":" + guestPort + " -> "
-                + IpAddress.toString(remote) + ":" + remotePort + " " + state;
+        return IpAddress.toString(guest) + ":" + guestPort + " -> " + IpAddress.toString(remote) + ":" + remotePort
+                + " " + state;
     }
 }

@@ -1,10 +1,10 @@
 package dev.slipway.tcp;
 
-import dev.slipway.stack.DropCounters;
-import dev.slipway.stack.HostSockets;
-import dev.slipway.stack.HostStream;
-import dev.slipway.stack.Ipv4Output;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.ip.Ipv4Output;
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.HostStream;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.time.DeadlineQueue;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.Frame;
@@ -60,7 +60,12 @@ public final class TcpTable {
      * @param secret 16 random bytes, kept from everyone
      */
     public TcpTable(
-            StackSettings settings, Ipv4Output output, HostSockets host, DropCounters drops, DeadlineQueue deadlines, byte[] secret) {
+            StackSettings settings,
+            Ipv4Output output,
+            HostSockets host,
+            DropCounters drops,
+            DeadlineQueue deadlines,
+            byte[] secret) {
         this.settings = settings;
         this.output = output;
         this.host = host;
@@ -128,7 +133,8 @@ public final class TcpTable {
     private void begin(TcpSegment segment, int guest, int remote, long now) {
         int flags = segment.flags() & (TcpSegment.SYN | TcpSegment.ACK | TcpSegment.RST | TcpSegment.FIN);
         if (flags != TcpSegment.SYN) {
-            drops.count((flags & TcpSegment.SYN) != 0 || flags == 0 ? DropReason.TCP_FLAGS : DropReason.TCP_NO_CONNECTION);
+            drops.count(
+                    (flags & TcpSegment.SYN) != 0 || flags == 0 ? DropReason.TCP_FLAGS : DropReason.TCP_NO_CONNECTION);
             refuse(segment, guest, remote);
             return;
         }
@@ -165,12 +171,18 @@ public final class TcpTable {
      * @return false if those ports are in use or there are too many connections
      */
     public boolean open(
-            int guest, int guestPort, int remote, int remotePort, Function<HostStream.Listener, HostStream> factory, long now) {
+            int guest,
+            int guestPort,
+            int remote,
+            int remotePort,
+            Function<HostStream.Listener, HostStream> factory,
+            long now) {
         int ports = guestPort << 16 | remotePort;
         if (find(guest, remote, ports) != null) {
             return false;
         }
-        if (size >= settings.limits().tcpFlows() || halfOpen >= settings.limits().tcpHalfOpen()) {
+        if (size >= settings.limits().tcpFlows()
+                || halfOpen >= settings.limits().tcpHalfOpen()) {
             drops.count(DropReason.TCP_FLOW_LIMIT);
             return false;
         }
@@ -192,9 +204,18 @@ public final class TcpTable {
         int sequence = answersAck ? segment.acknowledgement() : 0;
         int acknowledgement = answersAck ? 0 : segment.sequence() + segment.sequenceLength();
         TcpSegment.write(
-                frame.bytes(), frame.offset() + Ipv4Output.HEADERS, remote, segment.destinationPort(), guest,
-                segment.sourcePort(), sequence, acknowledgement, answersAck ? TcpSegment.RST : TcpSegment.RST | TcpSegment.ACK,
-                0, TcpSegment.HEADER_LENGTH, TcpSegment.HEADER_LENGTH);
+                frame.bytes(),
+                frame.offset() + Ipv4Output.HEADERS,
+                remote,
+                segment.destinationPort(),
+                guest,
+                segment.sourcePort(),
+                sequence,
+                acknowledgement,
+                answersAck ? TcpSegment.RST : TcpSegment.RST | TcpSegment.ACK,
+                0,
+                TcpSegment.HEADER_LENGTH,
+                TcpSegment.HEADER_LENGTH);
         frame.checksumPartial(Ipv4Output.HEADERS, TcpSegment.CHECKSUM);
         output.send(frame, TcpSegment.HEADER_LENGTH, remote, guest, Ipv4Packet.PROTOCOL_TCP);
     }

@@ -1,7 +1,7 @@
 package dev.slipway.tcp;
 
-import dev.slipway.stack.HostStream;
-import dev.slipway.stack.Ipv4Output;
+import dev.slipway.ip.Ipv4Output;
+import dev.slipway.seam.HostStream;
 import dev.slipway.time.Timed;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.TcpSegment;
@@ -76,7 +76,14 @@ final class ToGuest {
      * @param shift of the windows the guest announces
      * @param selectiveAcks whether the guest sends them
      */
-    ToGuest(TcpConnection connection, HostStream stream, Ipv4Output output, int iss, int mss, int shift, boolean selectiveAcks) {
+    ToGuest(
+            TcpConnection connection,
+            HostStream stream,
+            Ipv4Output output,
+            int iss,
+            int mss,
+            int shift,
+            boolean selectiveAcks) {
         this.connection = connection;
         this.stream = stream;
         this.output = output;
@@ -137,8 +144,11 @@ final class ToGuest {
         if (position > acknowledged) {
             advance(position, now);
             says = true;
-        } else if (position == acknowledged && highest > acknowledged && edge > acknowledged
-                && segment.sequenceLength() == 0 && (news || edge == oldEdge)) {
+        } else if (position == acknowledged
+                && highest > acknowledged
+                && edge > acknowledged
+                && segment.sequenceLength() == 0
+                && (news || edge == oldEdge)) {
             // An answer to a window probe is no sign of loss, hence the look at the window.
             if (losses.duplicate(news, probes > 0, acknowledged, highest)) {
                 recover();
@@ -248,7 +258,8 @@ final class ToGuest {
             return sendFin(position, now);
         }
         if (allowed < mss && position > acknowledged) {
-            // Less than a segment while others are in flight: their acknowledgement will open more (RFC 9293, 3.8.6.2.1).
+            // Less than a segment while others are in flight: their acknowledgement will open more (RFC 9293,
+            // 3.8.6.2.1).
             allowed = Math.min(allowed, highest - position);
         }
         if (allowed <= 0) {

@@ -12,7 +12,7 @@
  * <p>Directions: {@code FromGuest} is what the guest sends, {@code ToGuest} what it gets, {@code TcpConnection} what
  * holds them together. Everything that came in one turn is flushed, answered and acknowledged once, at its end.
  *
- * <p>Limits: see {@link dev.slipway.stack.StackSettings.Limits}. No timestamps (RFC 7323, section 3), no ECN, no urgent
+ * <p>Limits: see {@link dev.slipway.seam.StackSettings.Limits}. No timestamps (RFC 7323, section 3), no ECN, no urgent
  * data, no simultaneous open. A large unit has at most 65,495 bytes of payload.
  *
  * <p>Read first: RFC 9293, 7323 (window scale), 2018 and 6675 (selective acknowledgements), 5681, 6298, 6528, 5961,

@@ -1,6 +1,6 @@
 package dev.slipway.udp;
 
-import dev.slipway.stack.HostDatagrams;
+import dev.slipway.seam.HostDatagrams;
 import dev.slipway.wire.IpAddress;
 import java.lang.foreign.MemorySegment;
 

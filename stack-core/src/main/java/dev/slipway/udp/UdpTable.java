@@ -1,10 +1,10 @@
 package dev.slipway.udp;
 
-import dev.slipway.stack.DropCounters;
-import dev.slipway.stack.HostDatagrams;
-import dev.slipway.stack.HostSockets;
-import dev.slipway.stack.Ipv4Output;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.ip.Ipv4Output;
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.time.DeadlineQueue;
 import dev.slipway.time.Timed;
 import dev.slipway.wire.DropReason;
@@ -59,7 +59,11 @@ public final class UdpTable extends Timed {
      * @param turnWanted told when something was sent to the guest outside of a turn
      */
     public UdpTable(
-            StackSettings settings, Ipv4Output output, HostSockets host, DropCounters drops, DeadlineQueue deadlines,
+            StackSettings settings,
+            Ipv4Output output,
+            HostSockets host,
+            DropCounters drops,
+            DeadlineQueue deadlines,
             Runnable turnWanted) {
         this.settings = settings;
         this.output = output;
@@ -101,7 +105,12 @@ public final class UdpTable extends Timed {
         HostDatagrams.Verdict verdict;
         try {
             verdict = flow.socket()
-                    .send(IpAddress.ofV4(destination), udp.destinationPort(), bytes, udp.payloadOffset(), udp.payloadLength());
+                    .send(
+                            IpAddress.ofV4(destination),
+                            udp.destinationPort(),
+                            bytes,
+                            udp.payloadOffset(),
+                            udp.payloadLength());
         } catch (RuntimeException failure) {
             failed(flow, failure);
             return;
@@ -134,8 +143,13 @@ public final class UdpTable extends Timed {
 
     private void unreachable(int code, int guestPort, int port, int length, int guest, int destination) {
         output.sendUnreachable(
-                code, Ipv4Packet.PROTOCOL_UDP, guest, destination, guestPort << 16 | port,
-                UdpDatagram.HEADER_LENGTH + length << 16, settings.gateway());
+                code,
+                Ipv4Packet.PROTOCOL_UDP,
+                guest,
+                destination,
+                guestPort << 16 | port,
+                UdpDatagram.HEADER_LENGTH + length << 16,
+                settings.gateway());
     }
 
     private UdpFlow flow(int guest, int guestPort, long now) {

@@ -6,7 +6,7 @@
  * RFC 4787). Datagrams are never split, joined, doubled or kept: what the host or the guest has no room for is lost and
  * counted. An empty datagram is a datagram.
  *
- * <p>Limits: {@link dev.slipway.stack.StackSettings.Limits#udpFlows} sockets, the flow idle longest goes first.
+ * <p>Limits: {@link dev.slipway.seam.StackSettings.Limits#udpFlows} sockets, the flow idle longest goes first.
  *
  * <p>Read first: RFC 768, 4787.
  */

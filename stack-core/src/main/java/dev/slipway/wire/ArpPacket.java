@@ -52,7 +52,13 @@ public final class ArpPacket {
 
     /** Writes a packet of {@link #LENGTH} bytes. */
     public static void write(
-            MemorySegment bytes, long offset, int operation, long senderMac, int senderIp, long targetMac, int targetIp) {
+            MemorySegment bytes,
+            long offset,
+            int operation,
+            long senderMac,
+            int senderIp,
+            long targetMac,
+            int targetIp) {
         BigEndian.putU16(bytes, offset, HARDWARE_ETHERNET);
         BigEndian.putU16(bytes, offset + 2, EthernetFrame.TYPE_IPV4);
         BigEndian.putU16(bytes, offset + 4, 0x0604);

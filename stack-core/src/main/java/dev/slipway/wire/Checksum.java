@@ -74,7 +74,12 @@ public final class Checksum {
 
     /** The sum of the pseudo-header of IPv4 (RFC 9293, section 3.1; RFC 768). */
     public static int pseudoHeader(int source, int destination, int protocol, int length) {
-        return fold((source >>> 16) + (source & 0xFFFF) + (destination >>> 16) + (destination & 0xFFFF) + protocol + length);
+        return fold((source >>> 16)
+                + (source & 0xFFFF)
+                + (destination >>> 16)
+                + (destination & 0xFFFF)
+                + protocol
+                + length);
     }
 
     /** Brings a sum of sums back to 16 bits. */

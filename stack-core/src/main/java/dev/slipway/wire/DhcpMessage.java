@@ -117,7 +117,8 @@ public final class DhcpMessage {
             return DropReason.DHCP;
         }
         int overload = has(OPTION_OVERLOAD) ? u8(OPTION_OVERLOAD) : 0;
-        if ((overload & 1) != 0 && !readOptions(FILE, MAGIC) || (overload & 2) != 0 && !readOptions(SERVER_NAME, FILE)) {
+        if ((overload & 1) != 0 && !readOptions(FILE, MAGIC)
+                || (overload & 2) != 0 && !readOptions(SERVER_NAME, FILE)) {
             return DropReason.DHCP;
         }
         if (!has(OPTION_MESSAGE_TYPE) || type() < DISCOVER || type() > INFORM) {
@@ -160,8 +161,13 @@ public final class DhcpMessage {
         return switch (code) {
             case OPTION_MESSAGE_TYPE, OPTION_OVERLOAD -> length == 1;
             case OPTION_MTU, OPTION_MAX_LENGTH -> length == 2;
-            case OPTION_SUBNET_MASK, OPTION_BROADCAST, OPTION_REQUESTED_ADDRESS, OPTION_SERVER, OPTION_LEASE_TIME,
-                    OPTION_RENEWAL_TIME, OPTION_REBINDING_TIME -> length == 4;
+            case OPTION_SUBNET_MASK,
+                    OPTION_BROADCAST,
+                    OPTION_REQUESTED_ADDRESS,
+                    OPTION_SERVER,
+                    OPTION_LEASE_TIME,
+                    OPTION_RENEWAL_TIME,
+                    OPTION_REBINDING_TIME -> length == 4;
             case OPTION_ROUTER, OPTION_NAME_SERVER -> length >= 4 && length % 4 == 0;
             case OPTION_CLIENT -> length >= 2;
             case OPTION_RAPID_COMMIT -> length == 0;
@@ -247,8 +253,15 @@ public final class DhcpMessage {
      * @return where the first option goes
      */
     public static long write(
-            MemorySegment bytes, long offset, int operation, int transaction, int flags, int clientAddress, int yourAddress,
-            int relayAddress, long hardwareAddress) {
+            MemorySegment bytes,
+            long offset,
+            int operation,
+            int transaction,
+            int flags,
+            int clientAddress,
+            int yourAddress,
+            int relayAddress,
+            long hardwareAddress) {
         bytes.asSlice(offset, HEADER_LENGTH).fill((byte) 0);
         BigEndian.putU8(bytes, offset + OPERATION, operation);
         BigEndian.putU16(bytes, offset + HARDWARE, ETHERNET);
@@ -284,7 +297,8 @@ public final class DhcpMessage {
     }
 
     /** Writes an option of up to 255 bytes copied from elsewhere, and returns where the next one goes. */
-    public static long put(MemorySegment bytes, long at, int code, MemorySegment source, long sourceOffset, int length) {
+    public static long put(
+            MemorySegment bytes, long at, int code, MemorySegment source, long sourceOffset, int length) {
         BigEndian.putU16(bytes, at, code << 8 | length);
         MemorySegment.copy(source, sourceOffset, bytes, at + 2, length);
         return at + 2 + length;

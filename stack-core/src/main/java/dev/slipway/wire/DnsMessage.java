@@ -64,6 +64,7 @@ public final class DnsMessage {
     private static final int POINTER = 0xC0;
     /** Type, class, TTL and length of a record. */
     private static final int RECORD_LENGTH = 10;
+
     private static final int OPT_LENGTH = 11;
 
     private MemorySegment bytes = MemorySegment.NULL;

@@ -115,14 +115,29 @@ public final class Ipv4Packet {
      * @param fragmentField flags and offset as they stand on the wire; see {@link #fragmentField}
      */
     public static void write(
-            MemorySegment bytes, long offset, int totalLength, int identification, int fragmentField, int ttl, int protocol, int source, int destination) {
+            MemorySegment bytes,
+            long offset,
+            int totalLength,
+            int identification,
+            int fragmentField,
+            int ttl,
+            int protocol,
+            int source,
+            int destination) {
         BigEndian.putU16(bytes, offset, 0x4500);
         BigEndian.putU16(bytes, offset + TOTAL_LENGTH, totalLength);
         BigEndian.putU16(bytes, offset + IDENTIFICATION, identification);
         BigEndian.putU16(bytes, offset + FRAGMENT, fragmentField);
         BigEndian.putU16(bytes, offset + TTL, ttl << 8 | protocol);
-        int sum = 0x4500 + totalLength + (identification & 0xFFFF) + fragmentField + (ttl << 8 | protocol)
-                + (source >>> 16) + (source & 0xFFFF) + (destination >>> 16) + (destination & 0xFFFF);
+        int sum = 0x4500
+                + totalLength
+                + (identification & 0xFFFF)
+                + fragmentField
+                + (ttl << 8 | protocol)
+                + (source >>> 16)
+                + (source & 0xFFFF)
+                + (destination >>> 16)
+                + (destination & 0xFFFF);
         BigEndian.putU16(bytes, offset + CHECKSUM, Checksum.finish(sum));
         BigEndian.putI32(bytes, offset + SOURCE, source);
         BigEndian.putI32(bytes, offset + DESTINATION, destination);

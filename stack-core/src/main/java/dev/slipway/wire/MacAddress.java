@@ -30,7 +30,14 @@ public final class MacAddress {
 
     /** Lower-case pairs joined by colons. */
     public static String toString(long mac) {
-        return String.format(Locale.ROOT, "%02x:%02x:%02x:%02x:%02x:%02x",
-                mac >>> 40 & 0xFF, mac >>> 32 & 0xFF, mac >>> 24 & 0xFF, mac >>> 16 & 0xFF, mac >>> 8 & 0xFF, mac & 0xFF);
+        return String.format(
+                Locale.ROOT,
+                "%02x:%02x:%02x:%02x:%02x:%02x",
+                mac >>> 40 & 0xFF,
+                mac >>> 32 & 0xFF,
+                mac >>> 24 & 0xFF,
+                mac >>> 16 & 0xFF,
+                mac >>> 8 & 0xFF,
+                mac & 0xFF);
     }
 }

@@ -106,7 +106,9 @@ public final class TcpSegment {
         windowScale = NO_WINDOW_SCALE;
         sackPermitted = false;
         sackBlocks = 0;
-        return headerLength == HEADER_LENGTH ? DropReason.NONE : parseOptions(offset + HEADER_LENGTH, offset + headerLength);
+        return headerLength == HEADER_LENGTH
+                ? DropReason.NONE
+                : parseOptions(offset + HEADER_LENGTH, offset + headerLength);
     }
 
     private DropReason parseOptions(long from, long end) {
@@ -158,15 +160,28 @@ public final class TcpSegment {
      * @param segmentLength header and payload
      */
     public static void write(
-            MemorySegment bytes, long offset, int source, int sourcePort, int destination, int destinationPort,
-            int sequence, int acknowledgement, int flags, int window, int headerLength, int segmentLength) {
+            MemorySegment bytes,
+            long offset,
+            int source,
+            int sourcePort,
+            int destination,
+            int destinationPort,
+            int sequence,
+            int acknowledgement,
+            int flags,
+            int window,
+            int headerLength,
+            int segmentLength) {
         BigEndian.putU16(bytes, offset + SOURCE_PORT, sourcePort);
         BigEndian.putU16(bytes, offset + DESTINATION_PORT, destinationPort);
         BigEndian.putI32(bytes, offset + SEQUENCE, sequence);
         BigEndian.putI32(bytes, offset + ACKNOWLEDGEMENT, acknowledgement);
         BigEndian.putU16(bytes, offset + DATA_OFFSET, headerLength << 10 | flags);
         BigEndian.putU16(bytes, offset + WINDOW, window);
-        BigEndian.putU16(bytes, offset + CHECKSUM, Checksum.pseudoHeader(source, destination, Ipv4Packet.PROTOCOL_TCP, segmentLength));
+        BigEndian.putU16(
+                bytes,
+                offset + CHECKSUM,
+                Checksum.pseudoHeader(source, destination, Ipv4Packet.PROTOCOL_TCP, segmentLength));
         BigEndian.putU16(bytes, offset + URGENT, 0);
     }
 

@@ -64,7 +64,13 @@ public final class UdpDatagram {
      * @param payloadLength bytes behind the header
      */
     public static void write(
-            MemorySegment bytes, long offset, int source, int sourcePort, int destination, int destinationPort, int payloadLength) {
+            MemorySegment bytes,
+            long offset,
+            int source,
+            int sourcePort,
+            int destination,
+            int destinationPort,
+            int payloadLength) {
         int length = HEADER_LENGTH + payloadLength;
         BigEndian.putU16(bytes, offset + SOURCE_PORT, sourcePort);
         BigEndian.putU16(bytes, offset + DESTINATION_PORT, destinationPort);

@@ -3,7 +3,7 @@ package dev.slipway.dhcp;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.testing.DhcpAssert;
 import dev.slipway.testing.DhcpBuilder;
 import dev.slipway.testing.PacketBuilder;
@@ -32,8 +32,17 @@ final class DhcpServerTest {
 
     private static StackSettings settings(List<String> searchDomains) {
         StackSettings d = StackSettings.defaults();
-        return new StackSettings(d.network(), d.prefixLength(), d.gateway(), d.host(), d.firstGuest(), d.gatewayMac(),
-                9_000, "internal", searchDomains, d.limits());
+        return new StackSettings(
+                d.network(),
+                d.prefixLength(),
+                d.gateway(),
+                d.host(),
+                d.firstGuest(),
+                d.gatewayMac(),
+                9_000,
+                "internal",
+                searchDomains,
+                d.limits());
     }
 
     private DropReason send(DhcpBuilder request) {
@@ -125,7 +134,8 @@ final class DhcpServerTest {
     void anothersAddressIsRefused() {
         lease();
         PacketBuilder other = guest.mac(0x5254_0000_0099L);
-        assertThat(send(other.dhcp(DhcpMessage.REQUEST).requested("192.168.65.3"))).isEqualTo(DropReason.NONE);
+        assertThat(send(other.dhcp(DhcpMessage.REQUEST).requested("192.168.65.3")))
+                .isEqualTo(DropReason.NONE);
         MemorySegment reply = PacketBuilder.segment(new byte[server.replyLength()]);
         server.copyReply(reply, 0);
         DhcpAssert.of(PacketBuilder.bytes(reply)).hasType(DhcpMessage.NAK);
@@ -146,7 +156,9 @@ final class DhcpServerTest {
     @Test
     void renewalOfAnAddressLostToAnotherIsRefused() {
         leases.commit(0x5254_0000_0099L, THREE, 0);
-        answerTo(request().ciaddr("192.168.65.3", GATEWAY)).hasType(DhcpMessage.NAK).hasCiaddr("0.0.0.0");
+        answerTo(request().ciaddr("192.168.65.3", GATEWAY))
+                .hasType(DhcpMessage.NAK)
+                .hasCiaddr("0.0.0.0");
         assertThat(server.replyDestination()).isEqualTo(-1);
     }
 
@@ -179,12 +191,16 @@ final class DhcpServerTest {
                 .hasOption(61, 255, 1, 2, 3)
                 .hasText(12, "box-1");
         answerTo(guest.dhcp(DhcpMessage.DISCOVER).hostName("a b;c")).hasNoOption(12);
-        answerTo(request().requested("10.1.1.1").option(61, 1, 9)).hasType(DhcpMessage.NAK).hasOption(61, 1, 9);
+        answerTo(request().requested("10.1.1.1").option(61, 1, 9))
+                .hasType(DhcpMessage.NAK)
+                .hasOption(61, 1, 9);
     }
 
     @Test
     void rapidCommitBindsAtOnce() {
-        answerTo(guest.dhcp(DhcpMessage.DISCOVER).option(80)).hasType(DhcpMessage.ACK).hasOption(80);
+        answerTo(guest.dhcp(DhcpMessage.DISCOVER).option(80))
+                .hasType(DhcpMessage.ACK)
+                .hasOption(80);
         assertThat(leases.ownerOf(THREE)).isEqualTo(guest.mac());
         answerTo(request().requested("192.168.65.3")).hasNoOption(80);
     }
@@ -218,21 +234,29 @@ final class DhcpServerTest {
     void searchListIsSentAsFarAsTheClientTakesIt() {
         server = new DhcpServer(settings(List.of("corp.example", "lab.example.")), leases);
         answerTo(guest.dhcp(DhcpMessage.DISCOVER))
-                .hasOption(119, IntStream.concat(
-                        "\4corp\7example\0".chars(), "\3lab\7example\0".chars()).toArray());
-        List<String> many = IntStream.range(0, 40).mapToObj(i -> "department-" + i + ".corp.example").toList();
+                .hasOption(
+                        119,
+                        IntStream.concat("\4corp\7example\0".chars(), "\3lab\7example\0".chars())
+                                .toArray());
+        List<String> many = IntStream.range(0, 40)
+                .mapToObj(i -> "department-" + i + ".corp.example")
+                .toList();
         server = new DhcpServer(settings(many), leases);
         answerTo(guest.dhcp(DhcpMessage.DISCOVER)).hasNoOption(119);
         assertThat(server.replyLength()).isLessThanOrEqualTo(548);
         DhcpAssert large = answerTo(guest.dhcp(DhcpMessage.DISCOVER).option(57, 0x05, 0xDC));
         assertThat(large.option(119)).as("split and joined again").hasSizeGreaterThan(900);
-        assertThatThrownBy(() -> new DhcpServer(settings(List.of("a..b")), leases)).hasMessageContaining("'a..b'");
+        assertThatThrownBy(() -> new DhcpServer(settings(List.of("a..b")), leases))
+                .hasMessageContaining("'a..b'");
     }
 
     @Test
     void longestEchoesNeverOverrunTheReply() {
         int[] full = new int[255];
-        DhcpBuilder greedy = guest.dhcp(DhcpMessage.DISCOVER).option(61, full).option(82, full).option(12, full);
+        DhcpBuilder greedy = guest.dhcp(DhcpMessage.DISCOVER)
+                .option(61, full)
+                .option(82, full)
+                .option(12, full);
         answerTo(greedy).hasType(DhcpMessage.OFFER);
         assertThat(server.replyLength()).isLessThanOrEqualTo(DhcpMessage.MAX_UNNEGOTIATED_LENGTH);
     }
@@ -291,10 +315,12 @@ final class DhcpServerTest {
         message[44] = 80;
         message[45] = 0;
         message[46] = (byte) 255;
-        assertThat(server.answer(PacketBuilder.segment(message), 0, message.length, 0)).isEqualTo(DropReason.NONE);
+        assertThat(server.answer(PacketBuilder.segment(message), 0, message.length, 0))
+                .isEqualTo(DropReason.NONE);
         assertThat(leases.ownerOf(THREE)).as("rapid commit from sname").isEqualTo(guest.mac());
         message[109] = (byte) 200;
-        assertThat(server.answer(PacketBuilder.segment(message), 0, message.length, 0)).isEqualTo(DropReason.DHCP);
+        assertThat(server.answer(PacketBuilder.segment(message), 0, message.length, 0))
+                .isEqualTo(DropReason.DHCP);
     }
 
     @Test
@@ -309,16 +335,26 @@ final class DhcpServerTest {
     void damagedMessagesNeverThrow() {
         long seed = 57;
         Random random = new Random(seed);
-        byte[] good = request().requested("192.168.65.3").server(GATEWAY).option(61, 1, 2, 3, 4, 5, 6, 7)
-                .option(82, 1, 1, 1).option(57, 5, 220).parameters(1, 3, 6).message();
+        byte[] good = request()
+                .requested("192.168.65.3")
+                .server(GATEWAY)
+                .option(61, 1, 2, 3, 4, 5, 6, 7)
+                .option(82, 1, 1, 1)
+                .option(57, 5, 220)
+                .parameters(1, 3, 6)
+                .message();
         for (int i = 0; i < 50_000; i++) {
             byte[] bad = Arrays.copyOf(good, random.nextInt(4) == 0 ? random.nextInt(good.length) : good.length);
             for (int j = random.nextInt(6); j >= 0 && bad.length > 0; j--) {
-                int at = random.nextBoolean() && bad.length > 236 ? 236 + random.nextInt(bad.length - 236) : random.nextInt(bad.length);
+                int at = random.nextBoolean() && bad.length > 236
+                        ? 236 + random.nextInt(bad.length - 236)
+                        : random.nextInt(bad.length);
                 bad[at] = (byte) random.nextInt(256);
             }
             MemorySegment message = MemorySegment.ofArray(bad);
-            assertThat(server.answer(message, 0, bad.length, i)).as("seed %d, %d", seed, i).isNotNull();
+            assertThat(server.answer(message, 0, bad.length, i))
+                    .as("seed %d, %d", seed, i)
+                    .isNotNull();
         }
     }
 }

@@ -3,7 +3,7 @@ package dev.slipway.dhcp;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import java.util.ArrayList;
 import java.util.List;
@@ -49,7 +49,9 @@ final class LeaseTableTest {
         assertThat(leases.leaseOf(VM)).isZero();
         assertThat(leases.claim(address, OTHER, now)).as("while it is offered").isFalse();
         pass(LeaseTable.OFFER_SECONDS);
-        assertThat(leases.claim(address, OTHER, now)).as("when the offer is over").isTrue();
+        assertThat(leases.claim(address, OTHER, now))
+                .as("when the offer is over")
+                .isTrue();
     }
 
     @Test
@@ -72,8 +74,15 @@ final class LeaseTableTest {
         assertThat(leases.offer(VM, wanted, now)).isEqualTo(wanted);
         assertThat(leases.commit(VM, wanted, now)).isTrue();
         assertThat(leases.offer(OTHER, wanted, now)).isEqualTo(FIRST);
-        for (String no : List.of("192.168.65.0", "192.168.65.1", "192.168.65.2", "192.168.65.254", "192.168.65.255",
-                "10.0.0.1", "0.0.0.0", "255.255.255.255")) {
+        for (String no : List.of(
+                "192.168.65.0",
+                "192.168.65.1",
+                "192.168.65.2",
+                "192.168.65.254",
+                "192.168.65.255",
+                "10.0.0.1",
+                "0.0.0.0",
+                "255.255.255.255")) {
             assertThat(leases.offer(0x44, IpAddress.parseV4(no), now)).as(no).isEqualTo(FIRST + 1);
             assertThat(leases.commit(0x44, IpAddress.parseV4(no), now)).as(no).isFalse();
         }
@@ -127,7 +136,9 @@ final class LeaseTableTest {
         assertThat(leases.ownerOf(address)).isZero();
         assertThat(lease(VM)).isEqualTo(address + 1);
         assertThat(leases.commit(OTHER, address, now)).isFalse();
-        assertThat(leases.claim(address, 0x66, now)).as("whoever uses it says so").isTrue();
+        assertThat(leases.claim(address, 0x66, now))
+                .as("whoever uses it says so")
+                .isTrue();
         assertThat(leases.counts().declined()).isEqualTo(1);
     }
 
@@ -151,7 +162,9 @@ final class LeaseTableTest {
         assertThat(leases.commit(OTHER, address, now)).isFalse();
         assertThat(leases.ownerOf(address)).isEqualTo(VM);
         assertThat(leases.leaseOf(VM)).isZero();
-        assertThat(leases.claim(IpAddress.parseV4("192.168.65.2"), VM, now)).as("below the pool").isTrue();
+        assertThat(leases.claim(IpAddress.parseV4("192.168.65.2"), VM, now))
+                .as("below the pool")
+                .isTrue();
         assertThat(leases.offer(VM, 0, now)).as("DHCP confirms what is in use").isEqualTo(address);
         assertThat(leases.commit(VM, address, now)).isTrue();
         leases.release(VM, now);
@@ -200,7 +213,9 @@ final class LeaseTableTest {
         leases.release(VM, now); // it is off just now
         int active = lease(OTHER);
         for (int i = 0; i < 10_000; i++) {
-            assertThat(leases.offer(random.nextLong() & 0xFEFF_FFFF_FFFFL, 0, now)).as("seed %d, %d", seed, i).isNotZero();
+            assertThat(leases.offer(random.nextLong() & 0xFEFF_FFFF_FFFFL, 0, now))
+                    .as("seed %d, %d", seed, i)
+                    .isNotZero();
             now += 1_000_000;
         }
         assertThat(leases.leases()).hasSizeLessThanOrEqualTo(POOL);
@@ -214,7 +229,16 @@ final class LeaseTableTest {
         StackSettings d = StackSettings.defaults();
         int network = IpAddress.parseV4("10.0.0.0");
         LeaseTable large = new LeaseTable(new StackSettings(
-                network, 8, network + 1, network + 2, network + 3, d.gatewayMac(), 1500, "internal", List.of(), d.limits()));
+                network,
+                8,
+                network + 1,
+                network + 2,
+                network + 3,
+                d.gatewayMac(),
+                1500,
+                "internal",
+                List.of(),
+                d.limits()));
         for (int i = 0; i < LeaseTable.MAX_LEASES; i++) {
             int address = large.offer(0x1000 + i, network + 0x10_0000 + i * 7, now);
             assertThat(large.commit(0x1000 + i, address, now)).isTrue();
@@ -256,8 +280,13 @@ final class LeaseTableTest {
                 assertThat(leases.ownerOf(leased)).as(where).isEqualTo(mac);
             }
         }
-        long owned = leases.leases().stream().filter(l -> l.state() == Lease.State.BOUND).map(Lease::mac).distinct().count();
-        assertThat(leases.leases().stream().filter(l -> l.state() == Lease.State.BOUND)).hasSize((int) owned);
+        long owned = leases.leases().stream()
+                .filter(l -> l.state() == Lease.State.BOUND)
+                .map(Lease::mac)
+                .distinct()
+                .count();
+        assertThat(leases.leases().stream().filter(l -> l.state() == Lease.State.BOUND))
+                .hasSize((int) owned);
         assertThat(leases.leases().stream().map(Lease::address)).doesNotHaveDuplicates();
     }
 

@@ -3,9 +3,9 @@ package dev.slipway.dns;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.slipway.stack.DropCounters;
-import dev.slipway.stack.HostStream;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.HostStream;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.testing.DnsAssert;
 import dev.slipway.testing.DnsBuilder;
 import dev.slipway.testing.PacketBuilder;
@@ -120,7 +120,11 @@ final class DnsStreamTest {
     }
 
     private static byte[] response(RecordingResolver.Asked asked) {
-        return DnsBuilder.query("example.com", A).id(asked.id()).flags(0x8180).answerA(0x01020304).message();
+        return DnsBuilder.query("example.com", A)
+                .id(asked.id())
+                .flags(0x8180)
+                .answerA(0x01020304)
+                .message();
     }
 
     private void seconds(int count) {
@@ -176,7 +180,8 @@ final class DnsStreamTest {
         assertThat(again.mismatch(once)).isEqualTo(-1);
         stream.discard(10);
         assertThat(stream.peek(10, again, 0, 500)).isEqualTo(length - 10);
-        assertThat(again.asSlice(0, length - 10).mismatch(once.asSlice(10, length - 10))).isEqualTo(-1);
+        assertThat(again.asSlice(0, length - 10).mismatch(once.asSlice(10, length - 10)))
+                .isEqualTo(-1);
         assertThatThrownBy(() -> stream.peek(9, again, 0, 1)).hasMessageContaining("position 9");
         assertThatThrownBy(() -> stream.discard(length + 1)).hasMessageContaining("output's end");
     }
@@ -231,7 +236,8 @@ final class DnsStreamTest {
     @Test
     void malformedQueryIsAnsweredAndTheNextIsServed() {
         write(PacketBuilder.join(
-                DnsBuilder.query("a.b", A).questionCount(2).prefixed(), DnsBuilder.query("host.internal", A).prefixed()));
+                DnsBuilder.query("a.b", A).questionCount(2).prefixed(),
+                DnsBuilder.query("host.internal", A).prefixed()));
         List<byte[]> answers = messages();
         assertThat(answers).hasSize(2);
         DnsAssert.of(answers.get(0)).hasCode(1);
@@ -286,7 +292,8 @@ final class DnsStreamTest {
     @Test
     void longestMessageBothWays() {
         byte[] padding = new byte[65_535 - 12 - 17];
-        byte[] query = DnsBuilder.query("example.com", A).raw(new int[padding.length]).prefixed();
+        byte[] query =
+                DnsBuilder.query("example.com", A).raw(new int[padding.length]).prefixed();
         assertThat(query).hasSize(2 + 65_535);
         assertThat(stream.room()).isGreaterThanOrEqualTo(query.length);
         write(query);
@@ -304,7 +311,9 @@ final class DnsStreamTest {
         assertThat(atEnd()).isTrue();
         write(DnsBuilder.query("host.internal", A).prefixed());
         turn();
-        assertThat(atEnd()).as("too late, and said so by the end that stands there").isTrue();
+        assertThat(atEnd())
+                .as("too late, and said so by the end that stands there")
+                .isTrue();
         seconds(DnsStream.IDLE_SECONDS + 2);
         assertThat(turn()).containsExactly("reset");
         assertThat(drops.total()).as("an idle connection is nobody's fault").isZero();
@@ -347,7 +356,9 @@ final class DnsStreamTest {
         Random random = new Random(seed);
         ByteArrayOutputStream sent = new ByteArrayOutputStream();
         for (int id = 0; id < 400; id++) {
-            sent.writeBytes(DnsBuilder.query(id % 3 == 0 ? "example.com" : "host.internal", A).id(id).prefixed());
+            sent.writeBytes(DnsBuilder.query(id % 3 == 0 ? "example.com" : "host.internal", A)
+                    .id(id)
+                    .prefixed());
         }
         byte[] bytes = sent.toByteArray();
         List<Integer> ids = new ArrayList<>();

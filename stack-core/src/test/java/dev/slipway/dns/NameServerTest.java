@@ -2,8 +2,8 @@ package dev.slipway.dns;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.slipway.stack.DropCounters;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.testing.DnsAssert;
 import dev.slipway.testing.DnsBuilder;
 import dev.slipway.testing.PacketBuilder;
@@ -70,7 +70,9 @@ final class NameServerTest {
             ask(DnsBuilder.query("host.docker.internal", type)).hasCode(0).hasNoAnswer();
         }
         ask(DnsBuilder.query("host.docker.internal", 255)).hasAnswer("host.docker.internal.", A, "192.168.65.254");
-        ask(DnsBuilder.empty().question(DnsBuilder.encode("host.internal"), A, 3)).hasCode(0).hasNoAnswer();
+        ask(DnsBuilder.empty().question(DnsBuilder.encode("host.internal"), A, 3))
+                .hasCode(0)
+                .hasNoAnswer();
     }
 
     @Test
@@ -86,7 +88,17 @@ final class NameServerTest {
     void withoutAHostAddressItsNamesHaveNone() {
         StackSettings d = settings;
         server = new NameServer(
-                new StackSettings(d.network(), 24, d.gateway(), 0, d.firstGuest(), d.gatewayMac(), 1500, "", List.of(), d.limits()),
+                new StackSettings(
+                        d.network(),
+                        24,
+                        d.gateway(),
+                        0,
+                        d.firstGuest(),
+                        d.gatewayMac(),
+                        1500,
+                        "",
+                        List.of(),
+                        d.limits()),
                 resolver,
                 drops);
         ask(DnsBuilder.query("host.docker.internal", A)).hasCode(0).hasNoAnswer();
@@ -95,8 +107,15 @@ final class NameServerTest {
 
     @Test
     void unlistedNamesUnderOurSuffixesAreAskedForOutside() {
-        for (String name : List.of("db.docker.internal", "docker.internal", "internal", "x.host.docker.internal",
-                "host.docker.internal.internal", "3.65.168.192.in-addr.arpa", "example.com", "")) {
+        for (String name : List.of(
+                "db.docker.internal",
+                "docker.internal",
+                "internal",
+                "x.host.docker.internal",
+                "host.docker.internal.internal",
+                "3.65.168.192.in-addr.arpa",
+                "example.com",
+                "")) {
             assertThat(send(DnsBuilder.query(name, A).message(), false)).isTrue();
             assertThat(resolver.asked).as(name).hasSize(1);
             resolver.next();
@@ -108,14 +127,20 @@ final class NameServerTest {
     void dotsInsideALabelAreNotDotsBetweenLabels() {
         byte[] trick = DnsBuilder.encode("hostXdocker.internal");
         trick[5] = '.';
-        assertThat(send(DnsBuilder.empty().question(trick, A, 1).message(), false)).isTrue();
+        assertThat(send(DnsBuilder.empty().question(trick, A, 1).message(), false))
+                .isTrue();
         assertThat(resolver.asked).hasSize(1);
     }
 
     @Test
     void queryAndAnswerPassUnchanged() {
         byte[] query = DnsBuilder.query("Example.COM", 65).id(7).edns(4096).message();
-        byte[] answer = DnsBuilder.query("Example.COM", 65).id(7).flags(0x8180).answerText(200).edns(1232).message();
+        byte[] answer = DnsBuilder.query("Example.COM", 65)
+                .id(7)
+                .flags(0x8180)
+                .answerText(200)
+                .edns(1232)
+                .message();
         assertThat(send(query, false)).isTrue();
         assertThat(resolver.asked.getFirst().query()).isEqualTo(query);
         assertThat(server.outstanding()).isEqualTo(1);
@@ -136,7 +161,12 @@ final class NameServerTest {
     @Test
     void answerTakesTheQuerysId() {
         send(DnsBuilder.query("example.com", A).id(0x1111).message(), false);
-        resolver.next().answer().answered(DnsBuilder.query("example.com", A).id(0x2222).flags(0x8180).message());
+        resolver.next()
+                .answer()
+                .answered(DnsBuilder.query("example.com", A)
+                        .id(0x2222)
+                        .flags(0x8180)
+                        .message());
         DnsAssert.of(answers.getFirst()).hasId(0x1111);
     }
 
@@ -166,8 +196,11 @@ final class NameServerTest {
     }
 
     private static byte[] longAnswer() {
-        byte[] answer =
-                DnsBuilder.query("example.com", 16).flags(0x8180).answerText(255).answerText(250).message();
+        byte[] answer = DnsBuilder.query("example.com", 16)
+                .flags(0x8180)
+                .answerText(255)
+                .answerText(250)
+                .message();
         assertThat(answer.length).isBetween(513, 700);
         return answer;
     }
@@ -183,8 +216,14 @@ final class NameServerTest {
     void tooManyOutstandingQueriesAreRefusedAndCounted() {
         StackSettings.Limits l = settings.limits();
         server = new NameServer(
-                settings.withLimits(new StackSettings.Limits(l.tcpFlows(), l.tcpHalfOpen(), l.udpFlows(),
-                        l.reassemblyBytes(), l.outOfOrderBytes(), l.outOfOrderTotalBytes(), 3)),
+                settings.withLimits(new StackSettings.Limits(
+                        l.tcpFlows(),
+                        l.tcpHalfOpen(),
+                        l.udpFlows(),
+                        l.reassemblyBytes(),
+                        l.outOfOrderBytes(),
+                        l.outOfOrderTotalBytes(),
+                        3)),
                 resolver,
                 drops);
         for (int i = 0; i < 3; i++) {
@@ -193,7 +232,9 @@ final class NameServerTest {
         ask(DnsBuilder.query("example.org", A)).hasCode(5).hasQuestion("example.org.", A);
         ask(DnsBuilder.query("host.internal", A)).hasCode(0);
         assertThat(drops.get(DropReason.DNS_LIMIT)).isEqualTo(1);
-        resolver.next().answer().answered(DnsBuilder.query("example.com", A).flags(0x8183).message());
+        resolver.next()
+                .answer()
+                .answered(DnsBuilder.query("example.com", A).flags(0x8183).message());
         answers.clear();
         send(DnsBuilder.query("example.org", A).message(), false);
         assertThat(answers).isEmpty();
@@ -212,7 +253,10 @@ final class NameServerTest {
 
     @Test
     void otherOpcodesAreNotImplemented() {
-        ask(DnsBuilder.query("example.com", 6).flags(0x2800)).hasCode(4).hasFlags(0xA800).hasNoQuestion();
+        ask(DnsBuilder.query("example.com", 6).flags(0x2800))
+                .hasCode(4)
+                .hasFlags(0xA800)
+                .hasNoQuestion();
     }
 
     @Test
@@ -255,7 +299,8 @@ final class NameServerTest {
 
     @Test
     void whatIsNoQueryIsDropped() {
-        assertThat(send(DnsBuilder.query("host.internal", A).flags(0x8180).message(), false)).isFalse();
+        assertThat(send(DnsBuilder.query("host.internal", A).flags(0x8180).message(), false))
+                .isFalse();
         assertThat(send(new byte[0], false)).isFalse();
         assertThat(send(new byte[] {1, 2, 3}, false)).isFalse();
         assertThat(answers).isEmpty();
@@ -266,7 +311,11 @@ final class NameServerTest {
     void damagedMessagesNeverThrow() {
         long seed = 59;
         Random random = new Random(seed);
-        byte[] good = DnsBuilder.query("host.docker.internal", A).answerA(1).answerText(20).edns(1232).message();
+        byte[] good = DnsBuilder.query("host.docker.internal", A)
+                .answerA(1)
+                .answerText(20)
+                .edns(1232)
+                .message();
         for (int i = 0; i < 50_000; i++) {
             byte[] bad = Arrays.copyOf(good, random.nextInt(3) == 0 ? random.nextInt(good.length) : good.length);
             for (int j = random.nextInt(6); j >= 0 && bad.length > 0; j--) {
@@ -274,7 +323,9 @@ final class NameServerTest {
             }
             MemorySegment message = MemorySegment.ofArray(bad);
             boolean answered = server.query(message, 0, bad.length, false, response -> DnsAssert.of(response));
-            assertThat(answered || bad.length < 4 || bad[2] < 0).as("seed %d, %d", seed, i).isTrue();
+            assertThat(answered || bad.length < 4 || bad[2] < 0)
+                    .as("seed %d, %d", seed, i)
+                    .isTrue();
             if (!resolver.asked.isEmpty()) {
                 resolver.next().answer().answered(new byte[0]);
             }

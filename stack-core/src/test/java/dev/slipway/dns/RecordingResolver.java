@@ -1,6 +1,6 @@
 package dev.slipway.dns;
 
-import dev.slipway.stack.NameResolver;
+import dev.slipway.seam.NameResolver;
 import java.util.ArrayList;
 import java.util.List;
 

@@ -7,6 +7,7 @@ import static dev.slipway.testing.PacketMatchers.assertThat;
 import static dev.slipway.wire.TcpSegment.SYN;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.slipway.seam.StackSettings;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.testing.SentFrame;
 import dev.slipway.wire.DropReason;
@@ -120,7 +121,9 @@ class BadFramesTest {
     void arpThatClaimsWhatIsOurs() {
         rig.isDropped(guest.arpReply(GATEWAY, PacketBuilder.GUEST_IP), DropReason.SPOOF);
         rig.isDropped(guest.arpReply(HOST, PacketBuilder.GUEST_IP), DropReason.SPOOF);
-        rig.isDropped(guest.arp(MacAddress.BROADCAST, 1, GATEWAY_MAC, IpAddress.parseV4("192.168.65.3"), 0, 0), DropReason.SPOOF);
+        rig.isDropped(
+                guest.arp(MacAddress.BROADCAST, 1, GATEWAY_MAC, IpAddress.parseV4("192.168.65.3"), 0, 0),
+                DropReason.SPOOF);
         rig.isDropped(guest.address("10.0.0.1").arpRequest(GATEWAY), DropReason.MARTIAN);
     }
 
@@ -137,7 +140,13 @@ class BadFramesTest {
     void headersThatCannotBe() {
         rig.isDropped(guest.udp(OUTSIDE, 9).versionAndLength(0x55).build(), DropReason.IP_VERSION);
         rig.isDropped(guest.udp(OUTSIDE, 9).versionAndLength(0x44).build(), DropReason.IP_HEADER);
-        rig.isDropped(guest.udp(OUTSIDE, 9).versionAndLength(0x4F).totalLength(40).payload(new byte[60]).build(), DropReason.IP_HEADER);
+        rig.isDropped(
+                guest.udp(OUTSIDE, 9)
+                        .versionAndLength(0x4F)
+                        .totalLength(40)
+                        .payload(new byte[60])
+                        .build(),
+                DropReason.IP_HEADER);
         rig.isDropped(guest.udp(OUTSIDE, 9).totalLength(1_000).build(), DropReason.IP_TRUNCATED);
         rig.isDropped(guest.udp(OUTSIDE, 9).totalLength(0).build(), DropReason.IP_HEADER);
         rig.isDropped(guest.udp(OUTSIDE, 9).badIpChecksum().build(), DropReason.CHECKSUM);
@@ -158,14 +167,31 @@ class BadFramesTest {
 
     @Test
     void recordRouteAndTimestampOptionsAreSteppedOver() {
-        rig.input(guest.icmp(GATEWAY).ipOptions(7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0).payload("abc").build());
+        rig.input(guest.icmp(GATEWAY)
+                .ipOptions(7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+                .payload("abc")
+                .build());
         assertThat(rig.sent.only()).isIcmp().hasPayload("abc");
-        rig.input(guest.udp(OUTSIDE, 9).ipOptions(68, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0).payload("abc").build());
+        rig.input(guest.udp(OUTSIDE, 9)
+                .ipOptions(68, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+                .payload("abc")
+                .build());
         assertThat(rig.host.datagrams.getFirst().sent).hasSize(1);
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"0.0.0.0", "127.0.0.1", "255.255.255.255", "224.0.0.1", "240.0.0.1", "8.8.8.8", "192.168.65.0", "192.168.65.255", "169.254.1.1"})
+    @ValueSource(
+            strings = {
+                "0.0.0.0",
+                "127.0.0.1",
+                "255.255.255.255",
+                "224.0.0.1",
+                "240.0.0.1",
+                "8.8.8.8",
+                "192.168.65.0",
+                "192.168.65.255",
+                "169.254.1.1"
+            })
     void martianSources(String source) {
         rig.isDropped(guest.udp(OUTSIDE, 9).source(source).build(), DropReason.MARTIAN);
         rig.isDropped(guest.tcp(OUTSIDE, 9).source(source).flags(SYN).build(), DropReason.MARTIAN);
@@ -179,7 +205,8 @@ class BadFramesTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"240.0.0.1", "255.255.255.254", "224.0.0.251", "239.255.255.250", "127.0.0.1", "0.0.0.1", "192.168.65.0"})
+    @CsvSource({"240.0.0.1", "255.255.255.254", "224.0.0.251", "239.255.255.250", "127.0.0.1", "0.0.0.1", "192.168.65.0"
+    })
     void destinationsThatNobodyHas(String destination) {
         rig.isDropped(guest.udp(destination, 9).build(), DropReason.DESTINATION);
         rig.isDropped(guest.tcp(destination, 9).flags(SYN).build(), DropReason.DESTINATION);
@@ -191,13 +218,15 @@ class BadFramesTest {
         MemorySegment frame = guest.udp("192.168.65.77", 9).payload("x").build();
         List<SentFrame> said = rig.isAnswered(frame, DropReason.DESTINATION, 1);
         assertThat(said.getFirst()).isIcmp().from(GATEWAY).hasType(3, 1).isAbout(frame);
-        rig.isDropped(guest.icmp("192.168.65.77").type(3, 1).payload(new byte[28]).build(), DropReason.DESTINATION);
+        rig.isDropped(
+                guest.icmp("192.168.65.77").type(3, 1).payload(new byte[28]).build(), DropReason.DESTINATION);
     }
 
     @ParameterizedTest
     @ValueSource(ints = {4, 41, 47, 50, 2, 132, 255, 0})
     void otherProtocols(int protocol) {
-        MemorySegment frame = guest.ipv4(OUTSIDE, protocol).payload(new byte[40]).build();
+        MemorySegment frame =
+                guest.ipv4(OUTSIDE, protocol).payload(new byte[40]).build();
         List<SentFrame> said = rig.isAnswered(frame, DropReason.PROTOCOL, 1);
         assertThat(said.getFirst()).isIcmp().hasType(3, 2).isAbout(frame);
         for (int i = 0; i < 100; i++) {

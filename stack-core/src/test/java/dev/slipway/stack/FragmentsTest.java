@@ -37,11 +37,14 @@ class FragmentsTest {
     void datagramsArePutTogetherInAnyOrderAndWithRepeats(long seed) {
         Random random = new Random(seed);
         byte[] payload = pattern(3_000 + random.nextInt(62_508), seed);
-        List<MemorySegment> pieces = new ArrayList<>(fragments(guest.udp(OUTSIDE, 9).payload(payload).build(), 1_480));
+        List<MemorySegment> pieces =
+                new ArrayList<>(fragments(guest.udp(OUTSIDE, 9).payload(payload).build(), 1_480));
         Collections.shuffle(pieces, random);
         pieces.add(random.nextInt(pieces.size()), pieces.getFirst());
         rig.input(pieces);
-        assertThat(rig.host.datagrams.getFirst().sent.getFirst().payload()).as("seed %d", seed).isEqualTo(payload);
+        assertThat(rig.host.datagrams.getFirst().sent.getFirst().payload())
+                .as("seed %d", seed)
+                .isEqualTo(payload);
         assertThat(rig.host.datagrams.getFirst().sent.size()).isEqualTo(1);
     }
 
@@ -49,20 +52,27 @@ class FragmentsTest {
     void datagramsInTheSameTurnDoNotMix() {
         byte[] first = pattern(5_000, 1);
         byte[] second = pattern(6_000, 2);
-        List<MemorySegment> pieces = new ArrayList<>(fragments(guest.udp(OUTSIDE, 9).identification(1).payload(first).build(), 1_480));
-        pieces.addAll(1, fragments(guest.udp(OUTSIDE, 9).identification(2).payload(second).build(), 1_480));
+        List<MemorySegment> pieces = new ArrayList<>(
+                fragments(guest.udp(OUTSIDE, 9).identification(1).payload(first).build(), 1_480));
+        pieces.addAll(
+                1,
+                fragments(
+                        guest.udp(OUTSIDE, 9).identification(2).payload(second).build(), 1_480));
         rig.input(pieces);
         List<StackRig.FakeHost.Sent> sent = rig.host.datagrams.getFirst().sent;
         assertThat(sent.get(0).payload()).isEqualTo(second);
         assertThat(sent.get(1).payload()).isEqualTo(first);
-        assertThat(rig.host.datagrams.getFirst().flushes).as("handed on before the memory is used again").isEqualTo(2);
+        assertThat(rig.host.datagrams.getFirst().flushes)
+                .as("handed on before the memory is used again")
+                .isEqualTo(2);
         assertThat(rig.stack.reassemblyBytes()).isZero();
     }
 
     @Test
     void pingsOfSixtyThousandBytesComeBackWhole() {
         byte[] payload = pattern(60_000, 1);
-        List<MemorySegment> pieces = fragments(guest.icmp(GATEWAY).echo(7, 8).payload(payload).build(), 1_480);
+        List<MemorySegment> pieces =
+                fragments(guest.icmp(GATEWAY).echo(7, 8).payload(payload).build(), 1_480);
         rig.input(pieces);
         List<SentFrame> reply = rig.sent.take();
         assertThat(reply).hasSize(pieces.size());
@@ -94,31 +104,61 @@ class FragmentsTest {
         MemorySegment whole = guest.udp(OUTSIDE, 9).payload(pattern(200, 1)).build();
         rig.input(fragment(whole, 48, 16, false));
         rig.isDropped(fragment(whole, 96, 16, true), DropReason.FRAGMENT_OVERLAP);
-        rig.input(fragment(guest.udp(OUTSIDE, 9).identification(9).payload(pattern(200, 1)).build(), 96, 16, true));
-        rig.isDropped(fragment(guest.udp(OUTSIDE, 9).identification(9).payload(pattern(200, 1)).build(), 48, 16, false), DropReason.FRAGMENT_OVERLAP);
+        rig.input(fragment(
+                guest.udp(OUTSIDE, 9).identification(9).payload(pattern(200, 1)).build(), 96, 16, true));
+        rig.isDropped(
+                fragment(
+                        guest.udp(OUTSIDE, 9)
+                                .identification(9)
+                                .payload(pattern(200, 1))
+                                .build(),
+                        48,
+                        16,
+                        false),
+                DropReason.FRAGMENT_OVERLAP);
     }
 
     @Test
     void fragmentsThatCannotBe() {
-        rig.isDropped(guest.ipv4(OUTSIDE, 17).payload(new byte[32]).fragmentField(0x6000).build(), DropReason.FRAGMENT);
-        rig.isDropped(guest.ipv4(OUTSIDE, 17).payload(new byte[33]).fragmentField(0x2000).build(), DropReason.FRAGMENT);
+        rig.isDropped(
+                guest.ipv4(OUTSIDE, 17)
+                        .payload(new byte[32])
+                        .fragmentField(0x6000)
+                        .build(),
+                DropReason.FRAGMENT);
+        rig.isDropped(
+                guest.ipv4(OUTSIDE, 17)
+                        .payload(new byte[33])
+                        .fragmentField(0x2000)
+                        .build(),
+                DropReason.FRAGMENT);
         rig.isDropped(guest.ipv4(OUTSIDE, 17).fragmentField(0x2000).build(), DropReason.FRAGMENT);
         // The ping of death: the last fragment ends behind 65,535.
-        rig.isDropped(guest.ipv4(OUTSIDE, 1).payload(new byte[1_480]).fragmentField(65_528 / 8).build(), DropReason.FRAGMENT);
+        rig.isDropped(
+                guest.ipv4(OUTSIDE, 1)
+                        .payload(new byte[1_480])
+                        .fragmentField(65_528 / 8)
+                        .build(),
+                DropReason.FRAGMENT);
     }
 
     @Test
     void aFloodOfFirstFragmentsIsBoundedAndTheOldestGoFirst() {
         MemorySegment[] last = new MemorySegment[1];
         for (int i = 0; i < 10_000; i++) {
-            MemorySegment whole = guest.udp(OUTSIDE, 9).identification(i).payload(pattern(2_000, i)).build();
+            MemorySegment whole = guest.udp(OUTSIDE, 9)
+                    .identification(i)
+                    .payload(pattern(2_000, i))
+                    .build();
             rig.input(fragment(whole, 0, 1_480, true));
             last[0] = fragment(whole, 1_480, 528, false);
             assertThat(rig.stack.reassemblyBytes()).isLessThanOrEqualTo(1 << 20);
         }
         assertThat(rig.drops.get(DropReason.FRAGMENT_LIMIT)).isGreaterThan(9_000);
         rig.input(last[0]);
-        assertThat(rig.host.datagrams.getFirst().sent).as("the newest is still whole").hasSize(1);
+        assertThat(rig.host.datagrams.getFirst().sent)
+                .as("the newest is still whole")
+                .hasSize(1);
         rig.serves();
     }
 
@@ -136,7 +176,8 @@ class FragmentsTest {
 
     @Test
     void errorsAreReportedAboutFirstFragmentsOnly() {
-        List<MemorySegment> pieces = fragments(guest.udp("192.168.65.77", 9).payload(pattern(3_000, 1)).build(), 1_480);
+        List<MemorySegment> pieces = fragments(
+                guest.udp("192.168.65.77", 9).payload(pattern(3_000, 1)).build(), 1_480);
         rig.input(pieces);
         assertThat(rig.sent.only()).isIcmp().hasType(3, 1);
         assertThat(rig.drops.get(DropReason.DESTINATION)).isEqualTo(pieces.size());

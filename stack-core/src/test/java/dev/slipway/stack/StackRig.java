@@ -7,11 +7,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.dns.NameServer;
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.HostStream;
+import dev.slipway.seam.NameResolver;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.testing.FrameRecorder;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.testing.SentFrame;
 import dev.slipway.wire.DropReason;
-import dev.slipway.wire.Frame;
 import dev.slipway.wire.IpAddress;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -56,9 +61,15 @@ final class StackRig {
 
     static StackSettings limited(int udpFlows, int reassemblyBytes) {
         StackSettings.Limits limits = StackSettings.Limits.defaults();
-        return StackSettings.defaults().withLimits(new StackSettings.Limits(
-                limits.tcpFlows(), limits.tcpHalfOpen(), udpFlows, reassemblyBytes, limits.outOfOrderBytes(),
-                limits.outOfOrderTotalBytes(), limits.dnsQueries()));
+        return StackSettings.defaults()
+                .withLimits(new StackSettings.Limits(
+                        limits.tcpFlows(),
+                        limits.tcpHalfOpen(),
+                        udpFlows,
+                        reassemblyBytes,
+                        limits.outOfOrderBytes(),
+                        limits.outOfOrderTotalBytes(),
+                        limits.dnsQueries()));
     }
 
     /** One turn with these frames. */
@@ -95,7 +106,9 @@ final class StackRig {
         int sockets = host.opened();
         input(frame);
         List<SentFrame> said = sent.take();
-        assertThat(drops.get(reason) - before).as("%s counted, of %s", reason.label(), drops).isEqualTo(1);
+        assertThat(drops.get(reason) - before)
+                .as("%s counted, of %s", reason.label(), drops)
+                .isEqualTo(1);
         assertThat(drops.total() - all).as("only that is counted: %s", drops).isEqualTo(1);
         assertThat(said).as("answers").hasSize(answers);
         assertThat(host.opened()).as("host sockets").isEqualTo(sockets);
@@ -115,10 +128,21 @@ final class StackRig {
 
     /** A TCP connection to the outside; returns the stack's initial sequence number. */
     long connect(int guestPort) {
-        input(guest.tcp(OUTSIDE, 80).port(guestPort).seq(100).mss(1460).flags(SYN).build());
+        input(guest.tcp(OUTSIDE, 80)
+                .port(guestPort)
+                .seq(100)
+                .mss(1460)
+                .flags(SYN)
+                .build());
         host.streams.getLast().listener.connected();
         stack.endTurn(now);
-        return assertThat(sent.only()).isTcp().from(OUTSIDE, 80).to(PacketBuilder.GUEST_IP, guestPort).hasOnly(SYN, ACK).ack(101).seq();
+        return assertThat(sent.only())
+                .isTcp()
+                .from(OUTSIDE, 80)
+                .to(PacketBuilder.GUEST_IP, guestPort)
+                .hasOnly(SYN, ACK)
+                .ack(101)
+                .seq();
     }
 
     /** The host that the stack opens sockets at. */
@@ -170,7 +194,9 @@ final class StackRig {
                     throw failSends;
                 }
                 if (verdict == Verdict.SENT) {
-                    sent.add(new Sent(IpAddress.toString(destination.v4()), port,
+                    sent.add(new Sent(
+                            IpAddress.toString(destination.v4()),
+                            port,
                             source.asSlice(offset, length).toArray(ValueLayout.JAVA_BYTE)));
                 }
                 return verdict;
@@ -189,7 +215,12 @@ final class StackRig {
             }
 
             void receive(String source, int port, byte[] payload) {
-                listener.received(IpAddress.ofV4(IpAddress.parseV4(source)), port, MemorySegment.ofArray(payload), 0, payload.length);
+                listener.received(
+                        IpAddress.ofV4(IpAddress.parseV4(source)),
+                        port,
+                        MemorySegment.ofArray(payload),
+                        0,
+                        payload.length);
             }
         }
 

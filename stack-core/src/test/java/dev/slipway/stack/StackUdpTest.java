@@ -7,7 +7,7 @@ import static dev.slipway.stack.StackRig.SECOND;
 import static dev.slipway.testing.PacketMatchers.assertThat;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.slipway.stack.HostDatagrams.Verdict;
+import dev.slipway.seam.HostDatagrams.Verdict;
 import dev.slipway.stack.StackRig.FakeHost.Datagrams;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.testing.SentFrame;
@@ -38,10 +38,14 @@ class StackUdpTest {
 
     @Test
     void oneSocketPerPortOfTheGuestWhomeverItSendsTo() {
-        rig.input(datagram(5_000, "a"), guest.udp("198.51.100.1", 10).port(5_000).payload("b").build(), guest.udp(HOST, 11).port(5_000).payload("c").build());
+        rig.input(
+                datagram(5_000, "a"),
+                guest.udp("198.51.100.1", 10).port(5_000).payload("b").build(),
+                guest.udp(HOST, 11).port(5_000).payload("c").build());
         assertThat(rig.host.datagrams).hasSize(1);
         assertThat(flow().preferredPort).isEqualTo(5_000);
-        assertThat(flow().sent).extracting(sent -> sent.destination() + ":" + sent.port() + new String(sent.payload()))
+        assertThat(flow().sent)
+                .extracting(sent -> sent.destination() + ":" + sent.port() + new String(sent.payload()))
                 .containsExactly(OUTSIDE + ":9a", "198.51.100.1:10b", HOST + ":11c");
         assertThat(flow().flushes).as("once per turn").isEqualTo(1);
         rig.input(datagram(5_001, "d"));
@@ -52,7 +56,12 @@ class StackUdpTest {
     void anyoneMayAnswer() {
         rig.input(datagram(5_000, "a"));
         flow().receive("198.51.100.99", 1_234, "hello".getBytes());
-        assertThat(rig.sent.only()).toMac(PacketBuilder.GUEST_MAC).isUdp().from("198.51.100.99", 1_234).to(PacketBuilder.GUEST_IP, 5_000).hasPayload("hello");
+        assertThat(rig.sent.only())
+                .toMac(PacketBuilder.GUEST_MAC)
+                .isUdp()
+                .from("198.51.100.99", 1_234)
+                .to(PacketBuilder.GUEST_IP, 5_000)
+                .hasPayload("hello");
     }
 
     @ParameterizedTest
@@ -100,9 +109,14 @@ class StackUdpTest {
     void whereTheHostCannotSendIsUnreachable(Verdict verdict, int code) {
         rig.host.verdict = verdict;
         rig.input(datagram(5_000, "abcd"));
-        byte[] quoted = assertThat(rig.sent.only()).isIcmp().from(GATEWAY).hasType(3, code).payload();
+        byte[] quoted = assertThat(rig.sent.only())
+                .isIcmp()
+                .from(GATEWAY)
+                .hasType(3, code)
+                .payload();
         byte[] packet = PacketBuilder.bytes(datagram(5_000, "abcd"));
-        assertThat(java.util.Arrays.copyOfRange(quoted, 12, 26)).isEqualTo(java.util.Arrays.copyOfRange(packet, 26, 40));
+        assertThat(java.util.Arrays.copyOfRange(quoted, 12, 26))
+                .isEqualTo(java.util.Arrays.copyOfRange(packet, 26, 40));
         assertThat(quoted[3]).as("total length").isEqualTo((byte) 32);
         assertThat(rig.drops.get(DropReason.UDP_HOST)).isEqualTo(1);
     }
@@ -135,7 +149,8 @@ class StackUdpTest {
         }
         assertThat(small.stack.udp().size()).isEqualTo(3);
         assertThat(small.drops.get(DropReason.UDP_FLOW_LIMIT)).isEqualTo(2);
-        assertThat(small.host.datagrams).extracting(flow -> flow.preferredPort + (flow.closed ? " closed" : ""))
+        assertThat(small.host.datagrams)
+                .extracting(flow -> flow.preferredPort + (flow.closed ? " closed" : ""))
                 .containsExactly("1", "2 closed", "3 closed", "4", "5");
     }
 
@@ -221,7 +236,8 @@ class StackUdpTest {
     void resetClosesEverySocket() {
         rig.input(datagram(1, "a"), datagram(2, "b"));
         rig.stack.reset();
-        assertThat(rig.host.datagrams).allSatisfy(flow -> assertThat(flow.closed).isTrue());
+        assertThat(rig.host.datagrams)
+                .allSatisfy(flow -> assertThat(flow.closed).isTrue());
         rig.stack.endTurn(rig.now);
         rig.advance(400 * SECOND);
         rig.serves();

@@ -3,14 +3,14 @@ package dev.slipway.tcp;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
-import dev.slipway.stack.DropCounters;
-import dev.slipway.stack.FrameSink;
-import dev.slipway.stack.HostDatagrams;
-import dev.slipway.stack.HostSockets;
-import dev.slipway.stack.HostStream;
-import dev.slipway.stack.Ipv4Output;
-import dev.slipway.stack.Neighbours;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.Neighbours;
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.FrameSink;
+import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.HostStream;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.time.DeadlineQueue;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Frame;
@@ -56,7 +56,12 @@ class AllocationTest {
             }
         };
         table = new TcpTable(
-                settings, new Ipv4Output(settings, sink, neighbours, drops), host, drops, new DeadlineQueue(), new byte[16]);
+                settings,
+                new Ipv4Output(settings, sink, neighbours, drops),
+                host,
+                drops,
+                new DeadlineQueue(),
+                new byte[16]);
         input(TcpSegment.SYN, 0, 0, 0);
         stream.listener.connected();
         table.endTurn(now);
@@ -86,7 +91,9 @@ class AllocationTest {
         long allocated = threads.getCurrentThreadAllocatedBytes() - before;
         assertThat(stream.written).isEqualTo((WARM_UP + MEASURED) * 1_460L);
         assertThat(sink.acknowledgement).isEqualTo(sequence);
-        assertThat(allocated / MEASURED).as("bytes of garbage per segment, of %d in all", allocated).isLessThan(2);
+        assertThat(allocated / MEASURED)
+                .as("bytes of garbage per segment, of %d in all", allocated)
+                .isLessThan(2);
     }
 
     @Test
@@ -105,7 +112,9 @@ class AllocationTest {
         }
         long allocated = threads.getCurrentThreadAllocatedBytes() - before;
         assertThat(sink.frames - frames).isGreaterThan(MEASURED / 2);
-        assertThat(allocated / MEASURED).as("bytes of garbage per acknowledgement, of %d in all", allocated).isLessThan(2);
+        assertThat(allocated / MEASURED)
+                .as("bytes of garbage per acknowledgement, of %d in all", allocated)
+                .isLessThan(2);
     }
 
     private static final class Sink implements FrameSink {

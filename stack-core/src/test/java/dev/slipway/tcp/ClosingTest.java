@@ -86,7 +86,8 @@ class ClosingTest {
         guest.send(100);
         guest.finish();
         assertThat(rig.stream().shutdownWanted).isTrue();
-        assertThat(rig.sent.take()).allSatisfy(frame -> assertThat(frame).isTcp().ack(guest.mine(0)));
+        assertThat(rig.sent.take())
+                .allSatisfy(frame -> assertThat(frame).isTcp().ack(guest.mine(0)));
         rig.stream().take(60);
         rig.turn();
         guest.next().ack(guest.mine(60));
@@ -162,7 +163,9 @@ class ClosingTest {
         rig.turn();
         guest.next().has(FIN);
         rig.advance(3 * SECOND);
-        assertThat(rig.sent.take()).isNotEmpty().allSatisfy(frame -> assertThat(frame).isTcp().has(FIN).seq(guest.theirs(0)));
+        assertThat(rig.sent.take())
+                .isNotEmpty()
+                .allSatisfy(frame -> assertThat(frame).isTcp().has(FIN).seq(guest.theirs(0)));
         guest.acknowledge(1);
         rig.advance(100 * SECOND);
         assertThat(rig.sent.frames()).isEmpty();

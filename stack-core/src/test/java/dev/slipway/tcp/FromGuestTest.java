@@ -75,7 +75,10 @@ class FromGuestTest {
         while (guest.sentBytes < 20_000) {
             guest.send((int) Math.min(1_460, 20_000 - guest.sentBytes));
         }
-        TcpAssert last = assertThat(rig.sent.take().getLast()).isTcp().ack(guest.mine(20_000)).hasWindow(0);
+        TcpAssert last = assertThat(rig.sent.take().getLast())
+                .isTcp()
+                .ack(guest.mine(20_000))
+                .hasWindow(0);
         assertThat(rig.stream().written).isEqualTo(20_000);
         assertThat(last.window()).isZero();
         for (int i = 0; i < 100; i++) {
@@ -85,7 +88,9 @@ class FromGuestTest {
         // 2,900 bytes of room, but the window moves on by a segment at least.
         List<SentFrame> updates = rig.sent.take();
         assertThat(updates).hasSizeBetween(1, 2);
-        assertThat(updates).allSatisfy(frame -> assertThat(assertThat(frame).isTcp().window() * UNIT).isGreaterThanOrEqualTo(1_280));
+        assertThat(updates)
+                .allSatisfy(frame ->
+                        assertThat(assertThat(frame).isTcp().window() * UNIT).isGreaterThanOrEqualTo(1_280));
     }
 
     @Test
@@ -139,14 +144,23 @@ class FromGuestTest {
         };
         boolean scaled = random.nextBoolean();
         TcpGuest guest = new TcpGuest(rig, 40_000, random.nextInt());
-        rig.input(scaled ? guest.syn().build() : rig.guest.tcp(TcpRig.SERVER, 80).flags(dev.slipway.wire.TcpSegment.SYN).seq(guest.isn).mss(1460).build());
+        rig.input(
+                scaled
+                        ? guest.syn().build()
+                        : rig.guest
+                                .tcp(TcpRig.SERVER, 80)
+                                .flags(dev.slipway.wire.TcpSegment.SYN)
+                                .seq(guest.isn)
+                                .mss(1460)
+                                .build());
         SentFrame synAck = rig.sent.only();
         int unit = scaled ? UNIT : 1;
         long edge = assertThat(synAck).isTcp().window();
         guest.established(synAck);
         PatternStream stream = rig.stream();
         for (int i = 0; i < 3_000; i++) {
-            int most = (int) Math.min(edge - guest.sentBytes, random.nextInt(8) == 0 ? 60_000 : random.nextInt(4) == 0 ? 3 : 1_460);
+            int most = (int) Math.min(
+                    edge - guest.sentBytes, random.nextInt(8) == 0 ? 60_000 : random.nextInt(4) == 0 ? 3 : 1_460);
             switch (random.nextInt(4)) {
                 case 0, 1 -> {
                     if (most > 0) {
@@ -172,7 +186,10 @@ class FromGuestTest {
                 edge = Math.max(edge, told);
             }
         }
-        assertThat(stream.written).as("seed %d", seed).isEqualTo(guest.sentBytes).isGreaterThan(stream.capacity);
+        assertThat(stream.written)
+                .as("seed %d", seed)
+                .isEqualTo(guest.sentBytes)
+                .isGreaterThan(stream.capacity);
     }
 
     @ParameterizedTest
@@ -242,7 +259,15 @@ class FromGuestTest {
         rig.input(guest.data(2_000, 100).build());
         List<SentFrame> frames = rig.sent.take();
         assertThat(frames).hasSize(3);
-        assertThat(frames.getLast()).isTcp().ack(guest.mine(0)).hasSack(
-                guest.mine(2_000), guest.mine(2_100), guest.mine(1_000), guest.mine(1_100), guest.mine(3_000), guest.mine(3_100));
+        assertThat(frames.getLast())
+                .isTcp()
+                .ack(guest.mine(0))
+                .hasSack(
+                        guest.mine(2_000),
+                        guest.mine(2_100),
+                        guest.mine(1_000),
+                        guest.mine(1_100),
+                        guest.mine(3_000),
+                        guest.mine(3_100));
     }
 }

@@ -10,7 +10,7 @@ import static dev.slipway.wire.TcpSegment.SYN;
 import static dev.slipway.wire.TcpSegment.URG;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.slipway.stack.HostStream.ConnectFailure;
+import dev.slipway.seam.HostStream.ConnectFailure;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.testing.SentFrame;
 import java.util.List;
@@ -33,7 +33,13 @@ class HandshakeTest {
         assertThat(rig.table.halfOpen()).isEqualTo(1);
         rig.stream().listener.connected();
         rig.turn();
-        assertThat(rig.sent.only()).isTcp().hasOnly(SYN, ACK).ack(5_001).hasMss(1460).hasWindowScale(8).hasSackPermitted();
+        assertThat(rig.sent.only())
+                .isTcp()
+                .hasOnly(SYN, ACK)
+                .ack(5_001)
+                .hasMss(1460)
+                .hasWindowScale(8)
+                .hasSackPermitted();
     }
 
     @Test
@@ -74,7 +80,11 @@ class HandshakeTest {
     void anUnreachableHostIsReportedAboutTheGuestsOwnSegment(ConnectFailure failure, int code) {
         rig.failure = failure;
         rig.input(guest.syn().build());
-        byte[] quoted = assertThat(rig.sent.only()).isIcmp().from("192.168.65.1").hasType(3, code).payload();
+        byte[] quoted = assertThat(rig.sent.only())
+                .isIcmp()
+                .from("192.168.65.1")
+                .hasType(3, code)
+                .payload();
         assertThat(quoted).hasSize(28);
         byte[] syn = PacketBuilder.bytes(guest.syn().build());
         assertThat(quoted[9]).as("protocol").isEqualTo((byte) 6);
@@ -107,7 +117,8 @@ class HandshakeTest {
     @ValueSource(ints = {0, 1, 87})
     void aTinyMssIsRaised(int mss) {
         rig.host = () -> new PatternStream(1000, 2, 1);
-        rig.input(rig.guest.tcp(TcpRig.SERVER, 80).flags(SYN).seq(5_000).mss(mss).build());
+        rig.input(
+                rig.guest.tcp(TcpRig.SERVER, 80).flags(SYN).seq(5_000).mss(mss).build());
         guest.established(rig.sent.only());
         List<SentFrame> frames = rig.sent.take();
         assertThat(frames.getFirst()).hasSegmentSize(Handshake.MIN_MSS);
@@ -126,7 +137,9 @@ class HandshakeTest {
             assertThat(frame).isTcp().hasWindow(65_535);
             bytes += frame.length() - 54;
         }
-        assertThat(bytes).as("an unscaled window of 2000, cut between segments of 536").isEqualTo(3 * 536);
+        assertThat(bytes)
+                .as("an unscaled window of 2000, cut between segments of 536")
+                .isEqualTo(3 * 536);
     }
 
     @Test
@@ -163,7 +176,9 @@ class HandshakeTest {
             rig.input(guest.syn().build());
             rig.advance(SECOND / 2);
         }
-        assertThat(rig.streams.getFirst().wasReset).as("given up although the guest repeats its SYN").isTrue();
+        assertThat(rig.streams.getFirst().wasReset)
+                .as("given up although the guest repeats its SYN")
+                .isTrue();
     }
 
     @Test
@@ -185,7 +200,9 @@ class HandshakeTest {
         assertThat(rig.streams).isEmpty();
         assertThat(rig.drops.total()).isEqualTo(1);
         boolean reset = (flags & RST) != 0;
-        assertThat(rig.sent.take()).hasSize(reset ? 0 : 1).allSatisfy(frame -> assertThat(frame).isTcp().has(RST));
+        assertThat(rig.sent.take())
+                .hasSize(reset ? 0 : 1)
+                .allSatisfy(frame -> assertThat(frame).isTcp().has(RST));
         rig.connect(40_001);
     }
 
@@ -213,8 +230,23 @@ class HandshakeTest {
         assertThat(open(stream)).isTrue();
         assertThat(open(stream)).as("the same ports again").isFalse();
         SentFrame syn = rig.sent.only();
-        long iss = assertThat(syn).isTcp().hasOnly(SYN).from("192.168.65.1", 50_000).hasMss(1460).hasWindowScale(8).seq();
-        rig.input(rig.guest.tcp("192.168.65.1", 50_000).port(8080).seq(700).ack(iss + 1).flags(SYN).mss(1000).sackPermitted().windowScale(7).build());
+        long iss = assertThat(syn)
+                .isTcp()
+                .hasOnly(SYN)
+                .from("192.168.65.1", 50_000)
+                .hasMss(1460)
+                .hasWindowScale(8)
+                .seq();
+        rig.input(rig.guest
+                .tcp("192.168.65.1", 50_000)
+                .port(8080)
+                .seq(700)
+                .ack(iss + 1)
+                .flags(SYN)
+                .mss(1000)
+                .sackPermitted()
+                .windowScale(7)
+                .build());
         assertThat(rig.sent.next()).isTcp().seq(iss + 1).ack(701).hasPayloadLength(500);
         assertThat(rig.table.halfOpen()).isZero();
     }
@@ -224,9 +256,23 @@ class HandshakeTest {
         PatternStream stream = new PatternStream(500, 2, 1);
         open(stream);
         long iss = assertThat(rig.sent.only()).isTcp().seq();
-        rig.input(rig.guest.tcp("192.168.65.1", 50_000).port(8080).seq(0).ack(iss + 2).flags(RST).build());
-        assertThat(stream.wasReset).as("a reset that acknowledges something else").isFalse();
-        rig.input(rig.guest.tcp("192.168.65.1", 50_000).port(8080).seq(0).ack(iss + 1).flags(RST).build());
+        rig.input(rig.guest
+                .tcp("192.168.65.1", 50_000)
+                .port(8080)
+                .seq(0)
+                .ack(iss + 2)
+                .flags(RST)
+                .build());
+        assertThat(stream.wasReset)
+                .as("a reset that acknowledges something else")
+                .isFalse();
+        rig.input(rig.guest
+                .tcp("192.168.65.1", 50_000)
+                .port(8080)
+                .seq(0)
+                .ack(iss + 1)
+                .flags(RST)
+                .build());
         assertThat(stream.wasReset).isTrue();
     }
 
@@ -255,7 +301,10 @@ class HandshakeTest {
     private boolean open(PatternStream stream) {
         int gateway = dev.slipway.wire.IpAddress.parseV4("192.168.65.1");
         return rig.table.open(
-                rig.guest.address(), 8080, gateway, 50_000,
+                rig.guest.address(),
+                8080,
+                gateway,
+                50_000,
                 listener -> {
                     stream.listener = listener;
                     return stream;

@@ -40,7 +40,10 @@ class InitialSequenceTest {
             int guestPort = random.nextInt(65_536);
             int remotePort = random.nextInt(65_536);
             ByteBuffer message = ByteBuffer.allocate(16).order(ByteOrder.LITTLE_ENDIAN);
-            message.putInt(remote).putInt(guest).putInt(guestPort << 16 | remotePort).putInt(0);
+            message.putInt(remote)
+                    .putInt(guest)
+                    .putInt(guestPort << 16 | remotePort)
+                    .putInt(0);
             assertThat(sequence.next(guest, guestPort, remote, remotePort, 0))
                     .as("(%d) message %s", i, message)
                     .isEqualTo((int) sipHash24(key(), message.array()));
@@ -58,7 +61,8 @@ class InitialSequenceTest {
     void anotherSecretMakesOtherNumbers() {
         byte[] other = key();
         other[15] ^= 1;
-        assertThat(new InitialSequence(key()).next(1, 2, 3, 4, 0)).isNotEqualTo(new InitialSequence(other).next(1, 2, 3, 4, 0));
+        assertThat(new InitialSequence(key()).next(1, 2, 3, 4, 0))
+                .isNotEqualTo(new InitialSequence(other).next(1, 2, 3, 4, 0));
         assertThatThrownBy(() -> new InitialSequence(new byte[15])).hasMessageContaining("15");
     }
 
@@ -83,7 +87,9 @@ class InitialSequenceTest {
         }
         assertThat(steps).hasSizeGreaterThan(count - 10);
         for (int bit = 0; bit < 32; bit++) {
-            assertThat(ones[bit]).as("bit %d changes in half of the steps", bit).isBetween(count / 2 - 300, count / 2 + 300);
+            assertThat(ones[bit])
+                    .as("bit %d changes in half of the steps", bit)
+                    .isBetween(count / 2 - 300, count / 2 + 300);
         }
         // Uniform and independent: mean 0, standard deviation 1/3/sqrt(n).
         assertThat(Math.abs(correlation / count)).isLessThan(5.0 / 3 / Math.sqrt(count));

@@ -34,7 +34,8 @@ class OutOfOrderTest {
     @Provide
     Arbitrary<List<Piece>> pieces() {
         return Combinators.combine(
-                        Arbitraries.integers().between(0, SPACE - 30), Arbitraries.integers().between(1, 30))
+                        Arbitraries.integers().between(0, SPACE - 30),
+                        Arbitraries.integers().between(1, 30))
                 .as(Piece::new)
                 .list()
                 .ofMaxSize(40);
@@ -45,7 +46,8 @@ class OutOfOrderTest {
         OutOfOrder queue = new OutOfOrder();
         BitSet model = new BitSet();
         for (Piece piece : pieces) {
-            assertThat(queue.add(BASE + piece.start(), PAYLOAD, piece.start(), piece.length(), 1 << 20)).isTrue();
+            assertThat(queue.add(BASE + piece.start(), PAYLOAD, piece.start(), piece.length(), 1 << 20))
+                    .isTrue();
             model.set(piece.start(), piece.start() + piece.length());
             assertBlocks(queue, model, piece.start());
         }

@@ -2,7 +2,7 @@ package dev.slipway.tcp;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.slipway.stack.HostStream;
+import dev.slipway.seam.HostStream;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -34,6 +34,7 @@ final class PatternStream implements HostStream {
     RuntimeException failWrites;
     /** A defect to throw from reset. */
     RuntimeException failResets;
+
     boolean shutdownWanted;
     boolean wasReset;
     boolean wasClosed;
@@ -66,7 +67,9 @@ final class PatternStream implements HostStream {
             throw failWrites;
         }
         assertThat(shutdownWanted).as("payload after the end").isFalse();
-        assertThat(written + length).as("payload beyond the room that was promised").isLessThanOrEqualTo(promised);
+        assertThat(written + length)
+                .as("payload beyond the room that was promised")
+                .isLessThanOrEqualTo(promised);
         for (int i = 0; i < length; i++) {
             byte expected = at(written + i, expectedSalt);
             byte actual = source.get(ValueLayout.JAVA_BYTE, offset + i);

@@ -163,7 +163,8 @@ class ResetTest {
         stream.listener.reset();
         stream.wasReset = true;
         rig.inputOnly(guest.data(0, 100).build());
-        rig.inputOnly(rig.guest.tcp(TcpRig.SERVER, 80).seq(guest.mine(0)).flags(RST).build());
+        rig.inputOnly(
+                rig.guest.tcp(TcpRig.SERVER, 80).seq(guest.mine(0)).flags(RST).build());
         rig.advance(0);
         rig.turn();
         guest.next().hasOnly(RST, ACK);
@@ -177,7 +178,9 @@ class ResetTest {
         guest.next().hasOnly(ACK).seq(guest.theirs(0)).ack(guest.mine(0));
         assertThat(rig.drops.get(DropReason.TCP_ACK_UNSENT)).isEqualTo(1);
         rig.input(guest.data(0, 100).ack(guest.theirs(1_000_000)).build());
-        assertThat(rig.stream().written).as("its payload counts no more than it does").isZero();
+        assertThat(rig.stream().written)
+                .as("its payload counts no more than it does")
+                .isZero();
         guest.send(100);
         assertThat(rig.stream().written).isEqualTo(100);
     }
@@ -201,7 +204,8 @@ class ResetTest {
     @Test
     void aSegmentWithoutAcknowledgementIsDropped() {
         TcpGuest guest = connect();
-        rig.input(rig.guest.tcp(TcpRig.SERVER, 80).seq(guest.mine(0)).payload("x").build());
+        rig.input(
+                rig.guest.tcp(TcpRig.SERVER, 80).seq(guest.mine(0)).payload("x").build());
         assertThat(rig.drops.get(DropReason.TCP_FLAGS)).isEqualTo(1);
         assertThat(rig.stream().written).isZero();
     }

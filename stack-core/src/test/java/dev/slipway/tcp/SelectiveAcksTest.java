@@ -62,7 +62,8 @@ class SelectiveAcksTest {
             int end = model.nextSetBit(hole);
             assertThat(acks.holeEnd(hole)).isEqualTo(end < 0 ? Long.MAX_VALUE : end);
             for (int to = at; to < SPACE; to += 31) {
-                assertThat(acks.missing(at, to)).isEqualTo(to - at - model.get(at, to).cardinality());
+                assertThat(acks.missing(at, to))
+                        .isEqualTo(to - at - model.get(at, to).cardinality());
             }
         }
         assertThat(acks.missing(50, 10)).isZero();

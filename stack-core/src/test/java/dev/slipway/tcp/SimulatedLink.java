@@ -1,6 +1,6 @@
 package dev.slipway.tcp;
 
-import dev.slipway.stack.FrameSink;
+import dev.slipway.seam.FrameSink;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Checksum;
 import dev.slipway.wire.EthernetFrame;
@@ -20,7 +20,14 @@ import java.util.function.Consumer;
 final class SimulatedLink {
 
     /** What the link does to frames. Chances are per frame, times in nanoseconds. */
-    record Conditions(double loss, double duplication, double reordering, double corruption, long delay, long nanosPerByte1000, int burst) {
+    record Conditions(
+            double loss,
+            double duplication,
+            double reordering,
+            double corruption,
+            long delay,
+            long nanosPerByte1000,
+            int burst) {
 
         static Conditions perfect() {
             return new Conditions(0, 0, 0, 0, 50_000, 800, 1);
@@ -120,7 +127,8 @@ final class SimulatedLink {
 
         @Override
         public void send(Frame sent) {
-            byte[] unit = sent.bytes().asSlice(sent.offset(), sent.length()).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE);
+            byte[] unit =
+                    sent.bytes().asSlice(sent.offset(), sent.length()).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE);
             if (sent.segmentSize() == 0) {
                 put(complete(unit, sent));
                 return;
@@ -133,14 +141,24 @@ final class SimulatedLink {
                 System.arraycopy(unit, 0, cut, 0, headers);
                 System.arraycopy(unit, headers + at, cut, headers, part);
                 MemorySegment bytes = MemorySegment.ofArray(cut);
-                Ipv4Packet.write(bytes, 14, cut.length - 14, BigEndian.u16(bytes, 18) + at, 0x4000, 64, 6,
-                        BigEndian.i32(bytes, 26), BigEndian.i32(bytes, 30));
+                Ipv4Packet.write(
+                        bytes,
+                        14,
+                        cut.length - 14,
+                        BigEndian.u16(bytes, 18) + at,
+                        0x4000,
+                        64,
+                        6,
+                        BigEndian.i32(bytes, 26),
+                        BigEndian.i32(bytes, 30));
                 BigEndian.putI32(bytes, 38, BigEndian.i32(bytes, 38) + at);
                 if (at + part < payload) {
                     BigEndian.putU8(bytes, 47, BigEndian.u8(bytes, 47) & ~TcpSegment.PSH);
                 }
-                BigEndian.putU16(bytes, 50, Checksum.pseudoHeader(
-                        BigEndian.i32(bytes, 26), BigEndian.i32(bytes, 30), 6, cut.length - 34));
+                BigEndian.putU16(
+                        bytes,
+                        50,
+                        Checksum.pseudoHeader(BigEndian.i32(bytes, 26), BigEndian.i32(bytes, 30), 6, cut.length - 34));
                 put(complete(cut, sent));
             }
         }
@@ -170,7 +188,9 @@ final class SimulatedLink {
                 bytes[14 + random.nextInt(bytes.length - 14)] ^= (byte) (1 << random.nextInt(8));
                 corrupted++;
             }
-            long late = random.nextDouble() < conditions.reordering() ? (long) (random.nextDouble() * conditions.delay() * 4) : 0;
+            long late = random.nextDouble() < conditions.reordering()
+                    ? (long) (random.nextDouble() * conditions.delay() * 4)
+                    : 0;
             underWay.add(new Delivery(busyUntil + conditions.delay() + late, order++, this, bytes));
             if (random.nextDouble() < conditions.duplication()) {
                 underWay.add(new Delivery(busyUntil + conditions.delay(), order++, this, bytes.clone()));

@@ -1,12 +1,12 @@
 package dev.slipway.tcp;
 
-import dev.slipway.stack.DropCounters;
-import dev.slipway.stack.HostDatagrams;
-import dev.slipway.stack.HostSockets;
-import dev.slipway.stack.HostStream;
-import dev.slipway.stack.Ipv4Output;
-import dev.slipway.stack.Neighbours;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.Neighbours;
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.HostStream;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.time.DeadlineQueue;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.EthernetFrame;
@@ -29,6 +29,7 @@ final class SimulatedNetwork {
     final End guest;
     /** What the host's side of the next connections is. */
     Function<HostStream.Listener, PatternStream> hostFactory = listener -> new PatternStream(0, 0, 0);
+
     HostStream.ConnectFailure failure;
     boolean hostStaysSilent;
     final List<PatternStream> hostStreams = new ArrayList<>();
@@ -49,7 +50,10 @@ final class SimulatedNetwork {
     /** A program in the guest connects to the server's port 80. */
     PatternStream dial(PatternStream stream, int port) {
         boolean opened = guest.table.open(
-                SERVER, 80, GUEST, port,
+                SERVER,
+                80,
+                GUEST,
+                port,
                 listener -> {
                     stream.listener = listener;
                     return stream;
@@ -132,7 +136,8 @@ final class SimulatedNetwork {
             neighbours.bind(peer, peerMac);
             byte[] secret = new byte[16];
             new java.util.Random(peer).nextBytes(secret);
-            table = new TcpTable(settings, new Ipv4Output(settings, out, neighbours, drops), host, drops, deadlines, secret);
+            table = new TcpTable(
+                    settings, new Ipv4Output(settings, out, neighbours, drops), host, drops, deadlines, secret);
             table.whenTurnWanted(() -> turnWanted = true);
         }
 
@@ -150,7 +155,8 @@ final class SimulatedNetwork {
                     reason = ip.parse(bytes, 14, frame.length - 14);
                 }
                 if (reason == DropReason.NONE) {
-                    reason = segment.parse(bytes, ip.payloadOffset(), ip.payloadLength(), ip.source(), ip.destination(), true);
+                    reason = segment.parse(
+                            bytes, ip.payloadOffset(), ip.payloadLength(), ip.source(), ip.destination(), true);
                 }
                 if (reason == DropReason.NONE) {
                     table.input(segment, ip.source(), ip.destination(), now);

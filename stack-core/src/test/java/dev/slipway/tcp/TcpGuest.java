@@ -33,7 +33,14 @@ final class TcpGuest {
     }
 
     TcpBuilder syn() {
-        return rig.guest.tcp(TcpRig.SERVER, TcpRig.PORT).port(port).flags(SYN).seq(isn).mss(1460).sackPermitted().windowScale(7);
+        return rig.guest
+                .tcp(TcpRig.SERVER, TcpRig.PORT)
+                .port(port)
+                .flags(SYN)
+                .seq(isn)
+                .mss(1460)
+                .sackPermitted()
+                .windowScale(7);
     }
 
     /** Takes the SYN-ACK and acknowledges it. */
@@ -41,7 +48,8 @@ final class TcpGuest {
         iss = assertThat(synAck).isTcp().hasOnly(SYN, ACK).ack(isn + 1).seq();
         rig.input(segment().build());
         // The SYN-ACK could not tell of a window above 64 KiB; the first acknowledgement does.
-        if (rig.sent.frames().size() == 1 && assertThat(rig.sent.frames().getFirst()).isTcp().flags() == ACK
+        if (rig.sent.frames().size() == 1
+                && assertThat(rig.sent.frames().getFirst()).isTcp().flags() == ACK
                 && rig.sent.frames().getFirst().length() == 54) {
             rig.sent.take();
         }
@@ -63,7 +71,12 @@ final class TcpGuest {
     }
 
     TcpBuilder at(long position) {
-        return rig.guest.tcp(TcpRig.SERVER, TcpRig.PORT).port(port).seq(mine(position)).ack(theirs(gotBytes)).window(window);
+        return rig.guest
+                .tcp(TcpRig.SERVER, TcpRig.PORT)
+                .port(port)
+                .seq(mine(position))
+                .ack(theirs(gotBytes))
+                .window(window);
     }
 
     /** Payload of the pattern that the host's stream expects. */
@@ -90,7 +103,12 @@ final class TcpGuest {
     }
 
     void reset(long sequence) {
-        rig.input(rig.guest.tcp(TcpRig.SERVER, TcpRig.PORT).port(port).seq(sequence).flags(RST).build());
+        rig.input(rig.guest
+                .tcp(TcpRig.SERVER, TcpRig.PORT)
+                .port(port)
+                .seq(sequence)
+                .flags(RST)
+                .build());
     }
 
     /** Acknowledges everything up to a byte. */
@@ -101,6 +119,9 @@ final class TcpGuest {
 
     /** A frame of the stack's that is of this connection. */
     dev.slipway.testing.TcpAssert next() {
-        return assertThat(rig.sent.next()).isTcp().from(TcpRig.SERVER, TcpRig.PORT).to(PacketBuilder.GUEST_IP, port);
+        return assertThat(rig.sent.next())
+                .isTcp()
+                .from(TcpRig.SERVER, TcpRig.PORT)
+                .to(PacketBuilder.GUEST_IP, port);
     }
 }

@@ -2,13 +2,13 @@ package dev.slipway.tcp;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.slipway.stack.DropCounters;
-import dev.slipway.stack.HostDatagrams;
-import dev.slipway.stack.HostSockets;
-import dev.slipway.stack.HostStream;
-import dev.slipway.stack.Ipv4Output;
-import dev.slipway.stack.Neighbours;
-import dev.slipway.stack.StackSettings;
+import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.Neighbours;
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.HostStream;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.testing.FrameRecorder;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.time.DeadlineQueue;
@@ -57,7 +57,12 @@ final class TcpRig {
         Neighbours neighbours = new Neighbours();
         neighbours.bind(guest.address(), guest.mac());
         table = new TcpTable(
-                settings, new Ipv4Output(settings, sent, neighbours, drops), new Hosts(), drops, deadlines, new byte[16]);
+                settings,
+                new Ipv4Output(settings, sent, neighbours, drops),
+                new Hosts(),
+                drops,
+                deadlines,
+                new byte[16]);
         table.whenTurnWanted(() -> turnWanted = true);
         table.whenFailed(failures::add);
     }
@@ -71,9 +76,15 @@ final class TcpRig {
 
     static StackSettings limited(int flows, int halfOpen) {
         StackSettings.Limits limits = StackSettings.Limits.defaults();
-        return StackSettings.defaults().withLimits(new StackSettings.Limits(
-                flows, halfOpen, limits.udpFlows(), limits.reassemblyBytes(), limits.outOfOrderBytes(),
-                limits.outOfOrderTotalBytes(), limits.dnsQueries()));
+        return StackSettings.defaults()
+                .withLimits(new StackSettings.Limits(
+                        flows,
+                        halfOpen,
+                        limits.udpFlows(),
+                        limits.reassemblyBytes(),
+                        limits.outOfOrderBytes(),
+                        limits.outOfOrderTotalBytes(),
+                        limits.dnsQueries()));
     }
 
     /** Hands over a frame without ending the turn. */

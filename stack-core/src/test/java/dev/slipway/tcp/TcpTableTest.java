@@ -167,7 +167,9 @@ class TcpTableTest {
         rig.input(new TcpGuest(rig, 3, 1).syn().build());
         rig.stream().failResets = new IllegalStateException("no reset");
         rig.input(new TcpGuest(rig, 4, 1).syn().build());
-        assertThat(rig.table.halfOpen()).as("the half-open one made room all the same").isEqualTo(1);
+        assertThat(rig.table.halfOpen())
+                .as("the half-open one made room all the same")
+                .isEqualTo(1);
         rig.stream().failResets = new IllegalStateException("no reset");
         rig.table.reset();
         assertThat(rig.table.size()).isZero();
@@ -187,8 +189,15 @@ class TcpTableTest {
         rig.turn();
         assertThat(rig.sent.frames()).isEmpty();
         assertThat(rig.streams).allSatisfy(stream -> assertThat(stream.wasReset).isTrue());
-        assertThat(rig.table.size() + rig.table.halfOpen() + rig.table.outOfOrderBytes() + rig.deadlines.size()).isZero();
-        rig.input(rig.guest.tcp(TcpRig.SERVER, 80).port(7).seq(9).ack(1_234).payload("late").build());
+        assertThat(rig.table.size() + rig.table.halfOpen() + rig.table.outOfOrderBytes() + rig.deadlines.size())
+                .isZero();
+        rig.input(rig.guest
+                .tcp(TcpRig.SERVER, 80)
+                .port(7)
+                .seq(9)
+                .ack(1_234)
+                .payload("late")
+                .build());
         assertThat(rig.sent.only()).isTcp().hasOnly(RST).seq(1_234);
         rig.connect(7);
     }

@@ -54,7 +54,9 @@ class ToGuestTest {
         }
         assertThat(probes).isBetween(10L, 40L);
         assertThat(rig.stream().wasReset).isFalse();
-        assertThat(rig.table.counters().fastRetransmits()).as("answers to probes are no sign of loss").isZero();
+        assertThat(rig.table.counters().fastRetransmits())
+                .as("answers to probes are no sign of loss")
+                .isZero();
         guest.window = 500;
         guest.acknowledge(0);
         assertThat(highest(guest)).as("goes on at full speed").isGreaterThan(60_000);
@@ -66,7 +68,9 @@ class ToGuestTest {
         TcpGuest guest = shut();
         guest.window = 500;
         rig.advance(2 * RoundTripTime.INITIAL_TIMEOUT);
-        assertThat(rig.sent.take()).isNotEmpty().allSatisfy(frame -> assertThat(frame).isTcp().hasPayloadLength(1));
+        assertThat(rig.sent.take())
+                .isNotEmpty()
+                .allSatisfy(frame -> assertThat(frame).isTcp().hasPayloadLength(1));
         guest.acknowledge(1);
         assertThat(highest(guest)).isGreaterThan(60_000);
     }
@@ -107,10 +111,16 @@ class ToGuestTest {
         guest.acknowledge(1_000);
         rig.sent.take();
         rig.advance(5 * SECOND);
-        assertThat(rig.sent.take()).isNotEmpty().allSatisfy(frame -> assertThat(frame).isTcp().seq(guest.theirs(1_000)).hasPayloadLength(1));
+        assertThat(rig.sent.take())
+                .isNotEmpty()
+                .allSatisfy(frame ->
+                        assertThat(frame).isTcp().seq(guest.theirs(1_000)).hasPayloadLength(1));
         guest.acknowledge(3_000);
         rig.advance(120 * SECOND);
-        assertThat(rig.sent.take()).as("only the FIN is left").isNotEmpty().allSatisfy(frame -> assertThat(frame).isTcp().has(FIN).seq(guest.theirs(3_000)));
+        assertThat(rig.sent.take())
+                .as("only the FIN is left")
+                .isNotEmpty()
+                .allSatisfy(frame -> assertThat(frame).isTcp().has(FIN).seq(guest.theirs(3_000)));
         guest.acknowledge(3_001);
         rig.advance(120 * SECOND);
         assertThat(rig.sent.frames()).isEmpty();
@@ -194,7 +204,9 @@ class ToGuestTest {
         for (int i = 1; i <= 1_000; i++) {
             guest.acknowledge(i);
         }
-        assertThat(highest(guest)).as("a byte for a byte, in slow start").isLessThanOrEqualTo(CongestionWindow.INITIAL + 2_000);
+        assertThat(highest(guest))
+                .as("a byte for a byte, in slow start")
+                .isLessThanOrEqualTo(CongestionWindow.INITIAL + 2_000);
     }
 
     @Test
@@ -223,7 +235,9 @@ class ToGuestTest {
         rig.sent.take();
         rig.sent.room(0);
         for (int i = 2; i < 12; i++) {
-            rig.input(guest.at(0).sack((int) guest.theirs(1_460), (int) guest.theirs(1_460L * i)).build());
+            rig.input(guest.at(0)
+                    .sack((int) guest.theirs(1_460), (int) guest.theirs(1_460L * i))
+                    .build());
         }
         assertThat(rig.sent.frames()).isEmpty();
         rig.sent.room(1 << 20);
@@ -238,9 +252,13 @@ class ToGuestTest {
         rig.stream().produce(10_000);
         rig.turn();
         rig.sent.take();
-        int[][] blocks = {{0, -5}, {5, 5}, {20_000, 30_000}, {5_000, 20_000}, {-100, 50}, {9_000, 2_000}, {Integer.MIN_VALUE, 10}};
+        int[][] blocks = {
+            {0, -5}, {5, 5}, {20_000, 30_000}, {5_000, 20_000}, {-100, 50}, {9_000, 2_000}, {Integer.MIN_VALUE, 10}
+        };
         for (int[] block : blocks) {
-            rig.input(guest.at(0).sack((int) guest.theirs(block[0]), (int) guest.theirs(block[1])).build());
+            rig.input(guest.at(0)
+                    .sack((int) guest.theirs(block[0]), (int) guest.theirs(block[1]))
+                    .build());
         }
         guest.acknowledge(10_000);
         assertThat(rig.stream().discarded).isEqualTo(10_000);

@@ -24,12 +24,20 @@ class TransferTest {
         network.hostFactory = listener -> new PatternStream(down, 2, 1);
         PatternStream program = network.dial(new PatternStream(up, 1, 2), 40_000);
         long start = network.link.now();
-        boolean done = network.runUntil(() -> program.wasClosed && !network.hostStreams.isEmpty() && network.hostStreams.getFirst().wasClosed, limit);
+        boolean done = network.runUntil(
+                () -> program.wasClosed && !network.hostStreams.isEmpty() && network.hostStreams.getFirst().wasClosed,
+                limit);
         PatternStream server = network.hostStreams.getFirst();
-        assertThat(done).as("finished; seed %d: guest got %d of %d, host got %d of %d, %s", seed, program.written, down, server.written, up, network.stack.drops).isTrue();
+        assertThat(done)
+                .as(
+                        "finished; seed %d: guest got %d of %d, host got %d of %d, %s",
+                        seed, program.written, down, server.written, up, network.stack.drops)
+                .isTrue();
         assertThat(program.written).isEqualTo(down);
         assertThat(server.written).isEqualTo(up);
-        assertThat(program.shutdownWanted && server.shutdownWanted).as("both ends told").isTrue();
+        assertThat(program.shutdownWanted && server.shutdownWanted)
+                .as("both ends told")
+                .isTrue();
         long elapsed = network.link.now() - start;
         network.run(10 * SECOND);
         assertThat(network.stack.table.size()).as("connections left").isZero();
@@ -41,7 +49,11 @@ class TransferTest {
     @ParameterizedTest
     @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10})
     void bytesSurviveEverythingALinkCanDo(long seed) {
-        Conditions bad = Conditions.perfect().withLoss(0.03).withDuplication(0.02).withReordering(0.05).withCorruption(0.01);
+        Conditions bad = Conditions.perfect()
+                .withLoss(0.03)
+                .withDuplication(0.02)
+                .withReordering(0.05)
+                .withCorruption(0.01);
         transfer(seed, bad, MIB, MIB, 600 * SECOND);
     }
 
@@ -65,7 +77,9 @@ class TransferTest {
         assertThat(network.runUntil(() -> program.wasClosed, 60 * SECOND)).isTrue();
         assertThat(network.stack.table.counters().retransmittedBytes()).isZero();
         assertThat(network.guest.table.counters().retransmittedBytes()).isZero();
-        assertThat(network.stack.drops.total()).as(network.stack.drops.toString()).isZero();
+        assertThat(network.stack.drops.total())
+                .as(network.stack.drops.toString())
+                .isZero();
     }
 
     /** 10 MiB in one direction by loss; the table is the project's record of how well losses are recovered from. */

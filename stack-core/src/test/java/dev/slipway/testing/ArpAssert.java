@@ -30,7 +30,8 @@ public final class ArpAssert extends AbstractAssert<ArpAssert, SentFrame> {
 
     private ArpAssert same(String what, Object expected, Object is) {
         if (!expected.equals(is)) {
-            throw failureWithActualExpected(is, expected, "ARP %s: expected %s, is %s in %s", what, expected, is, actual);
+            throw failureWithActualExpected(
+                    is, expected, "ARP %s: expected %s, is %s in %s", what, expected, is, actual);
         }
         return this;
     }

@@ -126,10 +126,16 @@ public final class DhcpBuilder {
     public byte[] message() {
         byte[] list = options.toByteArray();
         ByteBuffer message = ByteBuffer.allocate(240 + list.length + (ended ? 1 : 0));
-        message.put((byte) operation).put((byte) hardwareType).put((byte) hardwareLength).put((byte) 0);
+        message.put((byte) operation)
+                .put((byte) hardwareType)
+                .put((byte) hardwareLength)
+                .put((byte) 0);
         message.putInt(transaction).putShort((short) 0).putShort((short) flags);
         message.putInt(clientAddress).putInt(0).putInt(0).putInt(relay);
-        message.put(PacketBuilder.mac6(hardwareAddress)).position(236).putInt(magic).put(list);
+        message.put(PacketBuilder.mac6(hardwareAddress))
+                .position(236)
+                .putInt(magic)
+                .put(list);
         if (ended) {
             message.put((byte) 255);
         }
@@ -144,7 +150,11 @@ public final class DhcpBuilder {
     /** The message in a frame: broadcast unless {@link #ciaddr} was called. */
     public MemorySegment build() {
         PacketBuilder from = destination.equals("255.255.255.255") ? guest.to(MacAddress.BROADCAST) : guest;
-        return from.udp(destination, 67).source(source).port(68).payload(message()).build();
+        return from.udp(destination, 67)
+                .source(source)
+                .port(68)
+                .payload(message())
+                .build();
     }
 
     private static int[] bytes(byte[] data) {

@@ -76,7 +76,8 @@ public final class DnsAssert extends AbstractAssert<DnsAssert, ByteBuffer> {
                 after = after < 0 ? at + 2 : after;
                 at = u16(at) & 0x3FFF;
             } else {
-                name.append(new String(actual.array(), at + 1, length, StandardCharsets.ISO_8859_1)).append('.');
+                name.append(new String(actual.array(), at + 1, length, StandardCharsets.ISO_8859_1))
+                        .append('.');
                 at += 1 + length;
             }
         }
@@ -140,7 +141,13 @@ public final class DnsAssert extends AbstractAssert<DnsAssert, ByteBuffer> {
     private DnsAssert same(String what, Object expected, Object is) {
         if (!expected.equals(is)) {
             throw failureWithActualExpected(
-                    is, expected, "DNS %s: expected %s, is %s in %s", what, expected, is, HexFormat.of().formatHex(actual.array()));
+                    is,
+                    expected,
+                    "DNS %s: expected %s, is %s in %s",
+                    what,
+                    expected,
+                    is,
+                    HexFormat.of().formatHex(actual.array()));
         }
         return this;
     }

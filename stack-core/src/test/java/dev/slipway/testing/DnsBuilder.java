@@ -43,7 +43,10 @@ public final class DnsBuilder {
     /** Adds a question whose name is given as it stands on the wire. */
     public DnsBuilder question(byte[] wireName, int type, int recordClass) {
         questions.writeBytes(wireName);
-        questions.writeBytes(ByteBuffer.allocate(4).putShort((short) type).putShort((short) recordClass).array());
+        questions.writeBytes(ByteBuffer.allocate(4)
+                .putShort((short) type)
+                .putShort((short) recordClass)
+                .array());
         questionCount++;
         return this;
     }
@@ -56,7 +59,10 @@ public final class DnsBuilder {
 
     /** Adds an A record to the answers, its name a pointer to the first question. */
     public DnsBuilder answerA(int address) {
-        ByteBuffer answer = ByteBuffer.allocate(16).putShort((short) 0xC00C).putShort((short) 1).putShort((short) 1);
+        ByteBuffer answer = ByteBuffer.allocate(16)
+                .putShort((short) 0xC00C)
+                .putShort((short) 1)
+                .putShort((short) 1);
         records.writeBytes(answer.putInt(60).putShort((short) 4).putInt(address).array());
         answerCount++;
         return this;
@@ -67,15 +73,21 @@ public final class DnsBuilder {
         byte[] text = new byte[length + 1];
         Arrays.fill(text, (byte) 'x');
         text[0] = (byte) length;
-        ByteBuffer answer = ByteBuffer.allocate(12 + text.length).putShort((short) 0xC00C).putShort((short) 16);
-        records.writeBytes(answer.putShort((short) 1).putInt(60).putShort((short) text.length).put(text).array());
+        ByteBuffer answer =
+                ByteBuffer.allocate(12 + text.length).putShort((short) 0xC00C).putShort((short) 16);
+        records.writeBytes(answer.putShort((short) 1)
+                .putInt(60)
+                .putShort((short) text.length)
+                .put(text)
+                .array());
         answerCount++;
         return this;
     }
 
     /** Adds an OPT record (RFC 6891) with the size of datagrams that the sender takes. */
     public DnsBuilder edns(int payloadSize) {
-        ByteBuffer opt = ByteBuffer.allocate(11).put((byte) 0).putShort((short) 41).putShort((short) payloadSize);
+        ByteBuffer opt =
+                ByteBuffer.allocate(11).put((byte) 0).putShort((short) 41).putShort((short) payloadSize);
         records.writeBytes(opt.array());
         additionalCount++;
         return this;

@@ -1,6 +1,6 @@
 package dev.slipway.testing;
 
-import dev.slipway.stack.FrameSink;
+import dev.slipway.seam.FrameSink;
 import dev.slipway.wire.Frame;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -32,7 +32,11 @@ public final class IcmpBuilder extends Ipv4Builder<IcmpBuilder> {
     @Override
     byte[] transport(byte[] sourceAddress, byte[] destinationAddress) {
         ByteBuffer message = ByteBuffer.allocate(8 + payload.length);
-        message.put((byte) type).put((byte) code).putShort((short) 0).putInt(rest).put(payload);
+        message.put((byte) type)
+                .put((byte) code)
+                .putShort((short) 0)
+                .putInt(rest)
+                .put(payload);
         return withChecksum(message, 2, 0);
     }
 }

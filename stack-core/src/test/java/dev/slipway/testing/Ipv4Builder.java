@@ -112,10 +112,16 @@ public abstract sealed class Ipv4Builder<B extends Ipv4Builder<B>>
         byte[] body = transport(from, to);
         int headerLength = 20 + options.length;
         ByteBuffer packet = ByteBuffer.allocate(headerLength + body.length);
-        packet.put((byte) (versionAndLength >= 0 ? versionAndLength : 0x40 | headerLength / 4)).put((byte) 0);
+        packet.put((byte) (versionAndLength >= 0 ? versionAndLength : 0x40 | headerLength / 4))
+                .put((byte) 0);
         packet.putShort((short) (totalLength >= 0 ? totalLength : packet.capacity()));
         packet.putShort((short) identification).putShort((short) fragmentField);
-        packet.put((byte) ttl).put((byte) protocol).putShort((short) 0).put(from).put(to).put(options);
+        packet.put((byte) ttl)
+                .put((byte) protocol)
+                .putShort((short) 0)
+                .put(from)
+                .put(to)
+                .put(options);
         packet.putShort(10, (short) (~NaiveChecksum.sum(packet.array(), 0, headerLength) + checksumError));
         packet.put(body);
         return guest.ethernet(guest.destinationMac(), EthernetFrame.TYPE_IPV4, packet.array());

@@ -1,6 +1,6 @@
 package dev.slipway.testing;
 
-import dev.slipway.stack.StackSettings;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.IpAddress;
@@ -111,7 +111,11 @@ public final class PacketBuilder {
     public MemorySegment arp(
             long destination, int operation, long senderMac, int senderIp, long targetMac, int targetIp) {
         ByteBuffer packet = ByteBuffer.allocate(28);
-        packet.putShort((short) 1).putShort((short) 0x0800).put((byte) 6).put((byte) 4).putShort((short) operation);
+        packet.putShort((short) 1)
+                .putShort((short) 0x0800)
+                .put((byte) 6)
+                .put((byte) 4)
+                .putShort((short) operation);
         packet.put(mac6(senderMac)).putInt(senderIp).put(mac6(targetMac)).putInt(targetIp);
         return ethernet(destination, EthernetFrame.TYPE_ARP, packet.array());
     }
@@ -197,7 +201,10 @@ public final class PacketBuilder {
     }
 
     static byte[] mac6(long mac) {
-        return ByteBuffer.allocate(6).putShort((short) (mac >>> 32)).putInt((int) mac).array();
+        return ByteBuffer.allocate(6)
+                .putShort((short) (mac >>> 32))
+                .putInt((int) mac)
+                .array();
     }
 
     static byte[] ip4(int address) {

@@ -42,7 +42,8 @@ final class PacketBuilderTest {
         IpV4Packet ip = oracle(frame).get(IpV4Packet.class);
         TcpPacket tcp = ip.get(TcpPacket.class);
         assertThat(ip.getHeader().hasValidChecksum(false)).isTrue();
-        assertThat(tcp.hasValidChecksum(ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
+        assertThat(tcp.hasValidChecksum(
+                        ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
                 .isTrue();
         assertThat(tcp.getHeader().getOptions()).hasSizeGreaterThanOrEqualTo(3);
         assertThatFrame(frame)
@@ -66,12 +67,19 @@ final class PacketBuilderTest {
         MemorySegment datagram = guest.udp("10.0.0.1", 53).payload("hello").build();
         IpV4Packet ip = oracle(datagram).get(IpV4Packet.class);
         assertThat(ip.get(UdpPacket.class)
-                        .hasValidChecksum(ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
+                        .hasValidChecksum(
+                                ip.getHeader().getSrcAddr(), ip.getHeader().getDstAddr(), false))
                 .isTrue();
-        assertThatFrame(datagram).isUdp().from("192.168.65.3", 40_000).to("10.0.0.1", 53).hasPayload("hello");
+        assertThatFrame(datagram)
+                .isUdp()
+                .from("192.168.65.3", 40_000)
+                .to("10.0.0.1", 53)
+                .hasPayload("hello");
 
-        MemorySegment echo = guest.icmp("192.168.65.1").echo(5, 6).payload("ping!").build();
-        assertThat(oracle(echo).get(IcmpV4CommonPacket.class).hasValidChecksum(false)).isTrue();
+        MemorySegment echo =
+                guest.icmp("192.168.65.1").echo(5, 6).payload("ping!").build();
+        assertThat(oracle(echo).get(IcmpV4CommonPacket.class).hasValidChecksum(false))
+                .isTrue();
         assertThatFrame(echo).isIcmp().hasType(8, 0).hasPayload("ping!");
         assertThatFrame(guest.arpRequest("192.168.65.1")).isArp().isRequestFor("192.168.65.1");
     }
@@ -102,7 +110,10 @@ final class PacketBuilderTest {
         assertFails(guest.tcp("10.0.0.1", 80).dataOffset(4).build());
         assertFails(guest.udp("10.0.0.1", 80).build());
         assertFails(PacketBuilder.pad(guest.tcp("10.0.0.1", 80).build(), 1, 0));
-        assertThatThrownBy(() -> assertThatFrame(guest.tcp("10.0.0.1", 80).flags(SYN).build()).isTcp().has(ACK))
+        assertThatThrownBy(() -> assertThatFrame(
+                                guest.tcp("10.0.0.1", 80).flags(SYN).build())
+                        .isTcp()
+                        .has(ACK))
                 .isInstanceOf(AssertionError.class)
                 .hasMessageContaining("flags")
                 .hasMessageContaining("192.168.65.3 > 10.0.0.1 TCP 40000>80 [S]");

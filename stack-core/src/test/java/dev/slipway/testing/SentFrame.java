@@ -125,9 +125,16 @@ public final class SentFrame {
             text.append(IpAddress.toString(i32(26))).append(" > ").append(IpAddress.toString(i32(30)));
             int at = transport();
             if (protocol() == 6 && bytes.length >= at + 20) {
-                text.append(" TCP ").append(u16(at)).append('>').append(u16(at + 2)).append(' ');
+                text.append(" TCP ")
+                        .append(u16(at))
+                        .append('>')
+                        .append(u16(at + 2))
+                        .append(' ');
                 text.append(flags(u8(at + 13))).append(" seq ").append(Integer.toUnsignedString(i32(at + 4)));
-                text.append(" ack ").append(Integer.toUnsignedString(i32(at + 8))).append(" win ").append(u16(at + 14));
+                text.append(" ack ")
+                        .append(Integer.toUnsignedString(i32(at + 8)))
+                        .append(" win ")
+                        .append(u16(at + 14));
                 text.append(" data ").append(transportLength() - (u8(at + 12) >> 4) * 4);
             } else if (protocol() == 17 && bytes.length >= at + 8) {
                 text.append(" UDP ").append(u16(at)).append('>').append(u16(at + 2));
@@ -139,7 +146,8 @@ public final class SentFrame {
         }
         text.append(bytes.length).append(" bytes ");
         int shown = Math.min(bytes.length, 96);
-        return text.append(HexFormat.of().formatHex(bytes, 0, shown)).append(shown < bytes.length ? "…" : "")
+        return text.append(HexFormat.of().formatHex(bytes, 0, shown))
+                .append(shown < bytes.length ? "…" : "")
                 .toString();
     }
 

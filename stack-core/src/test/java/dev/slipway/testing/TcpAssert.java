@@ -77,7 +77,8 @@ public final class TcpAssert extends TransportAssert<TcpAssert> {
 
     /** Selective acknowledgements: left and right edge of each block, in the order they stand. */
     public TcpAssert hasSack(long... edges) {
-        List<Long> expected = Arrays.stream(edges).mapToObj(edge -> edge & 0xFFFF_FFFFL).toList();
+        List<Long> expected =
+                Arrays.stream(edges).mapToObj(edge -> edge & 0xFFFF_FFFFL).toList();
         return same("SACK blocks", expected, sack());
     }
 

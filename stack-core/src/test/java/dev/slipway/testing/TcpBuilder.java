@@ -83,7 +83,10 @@ public final class TcpBuilder extends Ipv4Builder<TcpBuilder> {
 
     /** Timestamps (RFC 7323), with the padding everyone puts before them. */
     public TcpBuilder timestamps(int value, int echo) {
-        ByteBuffer option = ByteBuffer.allocate(12).put(new byte[] {1, 1, 8, 10}).putInt(value).putInt(echo);
+        ByteBuffer option = ByteBuffer.allocate(12)
+                .put(new byte[] {1, 1, 8, 10})
+                .putInt(value)
+                .putInt(echo);
         options.writeBytes(option.array());
         return this;
     }
@@ -125,7 +128,8 @@ public final class TcpBuilder extends Ipv4Builder<TcpBuilder> {
         ByteBuffer segment = ByteBuffer.allocate(headerLength + payload.length);
         segment.putShort((short) sourcePort).putShort((short) destinationPort);
         segment.putInt(sequence).putInt(acknowledgement);
-        segment.put((byte) ((dataOffset >= 0 ? dataOffset : headerLength / 4) << 4)).put((byte) flags);
+        segment.put((byte) ((dataOffset >= 0 ? dataOffset : headerLength / 4) << 4))
+                .put((byte) flags);
         segment.putShort((short) window).putShort((short) 0).putShort((short) urgentPointer);
         segment.put(options.toByteArray()).position(headerLength).put(payload);
         return withChecksum(segment, 16, pseudoHeader(sourceAddress, destinationAddress, segment.capacity()));

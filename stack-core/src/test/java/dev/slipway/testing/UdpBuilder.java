@@ -42,7 +42,9 @@ public final class UdpBuilder extends Ipv4Builder<UdpBuilder> {
     byte[] transport(byte[] sourceAddress, byte[] destinationAddress) {
         ByteBuffer datagram = ByteBuffer.allocate(8 + payload.length);
         datagram.putShort((short) sourcePort).putShort((short) destinationPort);
-        datagram.putShort((short) (length >= 0 ? length : datagram.capacity())).putShort((short) 0).put(payload);
+        datagram.putShort((short) (length >= 0 ? length : datagram.capacity()))
+                .putShort((short) 0)
+                .put(payload);
         if (noChecksum) {
             return datagram.array();
         }

@@ -44,13 +44,26 @@ final class AddressesTest {
         "0xfe80000000000000, 0x504612fffe3456, fe80::50:4612:fffe:3456"
     })
     void ipv6TextIsTheCanonicalOne(String high, String low, String text) {
-        assertThat(new IpAddress(Long.parseUnsignedLong(high.replace("0x", ""), 16),
+        assertThat(new IpAddress(
+                        Long.parseUnsignedLong(high.replace("0x", ""), 16),
                         Long.parseUnsignedLong(low.replace("0x", ""), 16)))
                 .hasToString(text);
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.4 ", "-1.2.3.4", "1..2.3", "a.b.c.d", "1.2.3.٣"})
+    @ValueSource(
+            strings = {
+                "",
+                "1.2.3",
+                "1.2.3.4.5",
+                "1.2.3.256",
+                "01.2.3.4",
+                "1.2.3.4 ",
+                "-1.2.3.4",
+                "1..2.3",
+                "a.b.c.d",
+                "1.2.3.٣"
+            })
     void otherTextIsNoIpv4Address(String text) {
         assertThatThrownBy(() -> IpAddress.parseV4(text))
                 .isInstanceOf(IllegalArgumentException.class)
@@ -65,7 +78,8 @@ final class AddressesTest {
     @Test
     void macTextMayHaveCapitalsAndHyphens() {
         assertThat(MacAddress.parse("5A-94-EF-E4-0C-DD")).isEqualTo(0x5A94_EFE4_0CDDL);
-        for (String no : new String[] {"", "5a:94:ef:e4:0c", "5a:94:ef:e4:0c:dd:00", "5a94efe40cdd", "5g:94:ef:e4:0c:dd"}) {
+        for (String no :
+                new String[] {"", "5a:94:ef:e4:0c", "5a:94:ef:e4:0c:dd:00", "5a94efe40cdd", "5g:94:ef:e4:0c:dd"}) {
             assertThatThrownBy(() -> MacAddress.parse(no)).hasMessageContaining("'" + no + "'");
         }
         assertThat(MacAddress.isGroup(0x3333_0000_0001L)).isTrue();

@@ -21,16 +21,31 @@ final class AnyBytesTest {
     private static final PacketBuilder GUEST = PacketBuilder.guest();
 
     private static final List<byte[]> SAMPLES = List.of(
-            PacketBuilder.bytes(GUEST.tcp("10.0.0.1", 80).ipOptions(7, 7, 4, 0, 0, 0, 0, 0).mss(1460).windowScale(7)
-                    .sack(1, 2, 3, 4).timestamps(1, 2).payload("some bytes").build()),
-            PacketBuilder.bytes(GUEST.udp("10.0.0.1", 53).payload(
-                    DnsBuilder.query("a.host.docker.internal", 1).answerA(5).edns(1232).message()).build()),
+            PacketBuilder.bytes(GUEST.tcp("10.0.0.1", 80)
+                    .ipOptions(7, 7, 4, 0, 0, 0, 0, 0)
+                    .mss(1460)
+                    .windowScale(7)
+                    .sack(1, 2, 3, 4)
+                    .timestamps(1, 2)
+                    .payload("some bytes")
+                    .build()),
+            PacketBuilder.bytes(GUEST.udp("10.0.0.1", 53)
+                    .payload(DnsBuilder.query("a.host.docker.internal", 1)
+                            .answerA(5)
+                            .edns(1232)
+                            .message())
+                    .build()),
             PacketBuilder.bytes(GUEST.icmp("10.0.0.1").payload("ping").build()),
             PacketBuilder.bytes(GUEST.arpRequest("10.0.0.1")),
-            PacketBuilder.bytes(GUEST.dhcp(1).option(61, 1, 2, 3).option(55, 1, 3, 6).option(52, 3).build()));
+            PacketBuilder.bytes(GUEST.dhcp(1)
+                    .option(61, 1, 2, 3)
+                    .option(55, 1, 3, 6)
+                    .option(52, 3)
+                    .build()));
 
     @Property(tries = 3_000)
-    void randomBytesNeverThrow(@ForAll @IntRange(max = 700) int length, @ForAll @IntRange(max = 20) int before, @ForAll long seed) {
+    void randomBytesNeverThrow(
+            @ForAll @IntRange(max = 700) int length, @ForAll @IntRange(max = 20) int before, @ForAll long seed) {
         byte[] bytes = new byte[before + length];
         new Random(seed).nextBytes(bytes);
         parseAsEverything(bytes, before);
@@ -54,7 +69,8 @@ final class AnyBytesTest {
         int length = bytes.length - from;
         EthernetFrame ethernet = new EthernetFrame();
         if (ethernet.parse(segment, from, length) == DropReason.NONE) {
-            assertThat(MacAddress.toString(ethernet.source()) + ethernet.destination() + ethernet.type()).isNotEmpty();
+            assertThat(MacAddress.toString(ethernet.source()) + ethernet.destination() + ethernet.type())
+                    .isNotEmpty();
         }
         ArpPacket arp = new ArpPacket();
         if (arp.parse(segment, from, length) == DropReason.NONE) {
@@ -68,7 +84,8 @@ final class AnyBytesTest {
             assertThat(ip.ttl() | ip.protocol()).isBetween(0, 255);
             assertThat(ip.identification()).isBetween(0, 65_535);
             assertThat(ip.fragmentOffset() % 8).isZero();
-            assertThat(IpAddress.toString(ip.source()) + IpAddress.toString(ip.destination())).isNotEmpty();
+            assertThat(IpAddress.toString(ip.source()) + IpAddress.toString(ip.destination()))
+                    .isNotEmpty();
             transport(segment, ip.payloadOffset(), ip.payloadLength());
         }
         transport(segment, from, length);
@@ -109,12 +126,18 @@ final class AnyBytesTest {
         DhcpMessage dhcp = new DhcpMessage();
         if (dhcp.parse(segment, from, length) == DropReason.NONE) {
             assertThat(dhcp.type()).isBetween(1, 8);
-            assertThat(dhcp.operation() + dhcp.transaction() + dhcp.flags() + dhcp.clientAddress() + dhcp.yourAddress()
-                            + dhcp.relayAddress() + dhcp.hardwareAddress())
+            assertThat(dhcp.operation()
+                            + dhcp.transaction()
+                            + dhcp.flags()
+                            + dhcp.clientAddress()
+                            + dhcp.yourAddress()
+                            + dhcp.relayAddress()
+                            + dhcp.hardwareAddress())
                     .isNotNull();
             for (int code = 1; code < 255; code++) {
                 if (dhcp.has(code)) {
-                    assertThat(dhcp.optionOffset(code) + dhcp.optionLength(code)).isLessThanOrEqualTo(from + length);
+                    assertThat(dhcp.optionOffset(code) + dhcp.optionLength(code))
+                            .isLessThanOrEqualTo(from + length);
                 }
                 dhcp.i32(code);
                 dhcp.u16(code);

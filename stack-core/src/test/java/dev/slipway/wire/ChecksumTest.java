@@ -31,7 +31,8 @@ final class ChecksumTest {
     void sumOfTheLongestPacketsIsRight(@ForAll @IntRange(min = 60_000, max = 65_535) int length, @ForAll long seed) {
         byte[] bytes = new byte[length];
         new Random(seed).nextBytes(bytes);
-        assertThat(Checksum.sum(MemorySegment.ofArray(bytes), 0, length)).isEqualTo(NaiveChecksum.sum(bytes, 0, length));
+        assertThat(Checksum.sum(MemorySegment.ofArray(bytes), 0, length))
+                .isEqualTo(NaiveChecksum.sum(bytes, 0, length));
     }
 
     @Test
@@ -56,7 +57,9 @@ final class ChecksumTest {
 
     @Property
     void pseudoHeaderIsThatOfThePlainLoop(
-            @ForAll int source, @ForAll int destination, @ForAll @IntRange(max = 255) int protocol,
+            @ForAll int source,
+            @ForAll int destination,
+            @ForAll @IntRange(max = 255) int protocol,
             @ForAll @IntRange(max = 65_535) int length) {
         byte[] header = new byte[12];
         MemorySegment segment = MemorySegment.ofArray(header);
@@ -64,7 +67,8 @@ final class ChecksumTest {
         BigEndian.putI32(segment, 4, destination);
         BigEndian.putU16(segment, 8, protocol);
         BigEndian.putU16(segment, 10, length);
-        assertThat(Checksum.pseudoHeader(source, destination, protocol, length)).isEqualTo(NaiveChecksum.sum(header, 0, 12));
+        assertThat(Checksum.pseudoHeader(source, destination, protocol, length))
+                .isEqualTo(NaiveChecksum.sum(header, 0, 12));
     }
 
     @Test

@@ -13,9 +13,9 @@ import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 import org.junit.jupiter.api.Test;
+import org.pcap4j.packet.DnsDomainName;
 import org.pcap4j.packet.DnsPacket;
 import org.pcap4j.packet.DnsQuestion;
-import org.pcap4j.packet.DnsDomainName;
 import org.pcap4j.packet.DnsRDataA;
 import org.pcap4j.packet.DnsResourceRecord;
 import org.pcap4j.packet.EthernetPacket;
@@ -159,7 +159,8 @@ final class ReadPacketsTest {
         assertThat(segment.sackLeft(1)).isEqualTo(0xFFFF_FFF0);
         assertThat(segment.sackRight(1)).isEqualTo(5);
         assertThat(segment.sequenceLength()).isEqualTo(payload.length + Integer.bitCount(flags & 3));
-        assertThat(PacketBuilder.bytes(frame.asSlice(segment.payloadOffset(), segment.payloadLength()))).isEqualTo(payload);
+        assertThat(PacketBuilder.bytes(frame.asSlice(segment.payloadOffset(), segment.payloadLength())))
+                .isEqualTo(payload);
     }
 
     @Property(tries = 200)
@@ -177,11 +178,14 @@ final class ReadPacketsTest {
                 .getRawData();
         MemorySegment packet = PacketBuilder.segment(bytes);
         UdpDatagram udp = new UdpDatagram();
-        assertThat(udp.parse(packet, 20, bytes.length - 20, SOURCE, DESTINATION, true)).isEqualTo(DropReason.NONE);
+        assertThat(udp.parse(packet, 20, bytes.length - 20, SOURCE, DESTINATION, true))
+                .isEqualTo(DropReason.NONE);
         assertThat(udp.sourcePort()).isEqualTo(port);
         assertThat(udp.destinationPort()).isEqualTo(53);
-        assertThat(PacketBuilder.bytes(packet.asSlice(udp.payloadOffset(), udp.payloadLength()))).isEqualTo(payload);
-        assertThat(udp.parse(packet, 20, bytes.length - 20, SOURCE, DESTINATION + 1, true)).isEqualTo(DropReason.CHECKSUM);
+        assertThat(PacketBuilder.bytes(packet.asSlice(udp.payloadOffset(), udp.payloadLength())))
+                .isEqualTo(payload);
+        assertThat(udp.parse(packet, 20, bytes.length - 20, SOURCE, DESTINATION + 1, true))
+                .isEqualTo(DropReason.CHECKSUM);
     }
 
     @Property(tries = 200)
@@ -226,7 +230,9 @@ final class ReadPacketsTest {
 
     @Test
     void dnsBothWays() throws Exception {
-        DnsDomainName name = new DnsDomainName.Builder().labels(List.of("Host", "docker", "internal")).build();
+        DnsDomainName name = new DnsDomainName.Builder()
+                .labels(List.of("Host", "docker", "internal"))
+                .build();
         byte[] bytes = new DnsPacket.Builder()
                 .id((short) 0xBEEF)
                 .opCode(DnsOpCode.QUERY)
@@ -249,8 +255,10 @@ final class ReadPacketsTest {
         assertThat(query.isResponse()).isFalse();
         assertThat(query.copy()).isEqualTo(bytes);
 
-        byte[] response = query.respond(DnsMessage.TYPE_A, IpAddress.ofV4(SOURCE).toBytes(), 60);
-        DnsPacket.DnsHeader header = DnsPacket.newPacket(response, 0, response.length).getHeader();
+        byte[] response =
+                query.respond(DnsMessage.TYPE_A, IpAddress.ofV4(SOURCE).toBytes(), 60);
+        DnsPacket.DnsHeader header =
+                DnsPacket.newPacket(response, 0, response.length).getHeader();
         assertThat(header.getId()).isEqualTo((short) 0xBEEF);
         assertThat(header.isResponse()).isTrue();
         assertThat(header.isAuthoritativeAnswer()).isTrue();

@@ -42,7 +42,8 @@ final class RejectedPacketsTest {
     private DropReason udp(Ipv4Builder<?> packet) {
         MemorySegment frame = packet.build();
         assertThat(ipv4(frame)).isEqualTo(DropReason.NONE);
-        return new UdpDatagram().parse(frame, ip.payloadOffset(), ip.payloadLength(), ip.source(), ip.destination(), true);
+        return new UdpDatagram()
+                .parse(frame, ip.payloadOffset(), ip.payloadLength(), ip.source(), ip.destination(), true);
     }
 
     @ParameterizedTest
@@ -67,7 +68,9 @@ final class RejectedPacketsTest {
         assertThat(arp(PacketBuilder.patch(request, 18, 8))).as("hlen").isEqualTo(DropReason.ARP);
         assertThat(arp(PacketBuilder.patch(request, 19, 16))).as("plen").isEqualTo(DropReason.ARP);
         assertThat(arp(PacketBuilder.patch(request, 15, 6))).as("htype").isEqualTo(DropReason.ARP);
-        assertThat(arp(PacketBuilder.patch(request, 16, 0x86, 0xDD))).as("ptype").isEqualTo(DropReason.ARP);
+        assertThat(arp(PacketBuilder.patch(request, 16, 0x86, 0xDD)))
+                .as("ptype")
+                .isEqualTo(DropReason.ARP);
         assertThat(arp(PacketBuilder.patch(request, 20, 0, 3))).as("RARP").isEqualTo(DropReason.ARP);
         assertThat(arp(PacketBuilder.truncate(request, 14 + 8))).isEqualTo(DropReason.ARP);
         assertThat(arp(PacketBuilder.truncate(request, 14 + 27))).isEqualTo(DropReason.ARP);
@@ -84,7 +87,8 @@ final class RejectedPacketsTest {
         assertThat(ipv4(PacketBuilder.truncate(good, 33))).isEqualTo(DropReason.IP_TRUNCATED);
         assertThat(ipv4(guest.tcp(OUTSIDE, 80).versionAndLength(0x55))).isEqualTo(DropReason.IP_VERSION);
         assertThat(ipv4(guest.tcp(OUTSIDE, 80).versionAndLength(0x44))).isEqualTo(DropReason.IP_HEADER);
-        assertThat(ipv4(guest.tcp(OUTSIDE, 80).versionAndLength(0x4F).totalLength(40))).isEqualTo(DropReason.IP_HEADER);
+        assertThat(ipv4(guest.tcp(OUTSIDE, 80).versionAndLength(0x4F).totalLength(40)))
+                .isEqualTo(DropReason.IP_HEADER);
         assertThat(ipv4(guest.tcp(OUTSIDE, 80).totalLength(0))).isEqualTo(DropReason.IP_HEADER);
         assertThat(ipv4(guest.tcp(OUTSIDE, 80).totalLength(41))).isEqualTo(DropReason.IP_TRUNCATED);
         assertThat(ipv4(guest.tcp(OUTSIDE, 80).totalLength(65_535))).isEqualTo(DropReason.IP_TRUNCATED);
@@ -104,27 +108,35 @@ final class RejectedPacketsTest {
     @ParameterizedTest
     @ValueSource(ints = {131, 137})
     void sourceRoutesAreRefused(int kind) {
-        assertThat(ipv4(guest.tcp(OUTSIDE, 80).ipOptions(1, kind, 7, 4, 10, 0, 0, 1))).isEqualTo(DropReason.SOURCE_ROUTE);
+        assertThat(ipv4(guest.tcp(OUTSIDE, 80).ipOptions(1, kind, 7, 4, 10, 0, 0, 1)))
+                .isEqualTo(DropReason.SOURCE_ROUTE);
     }
 
     @Test
     void otherIpOptionsAreSteppedOver() {
         TcpSegment segment = new TcpSegment();
-        MemorySegment recordRoute =
-                guest.tcp(OUTSIDE, 80).ipOptions(7, 7, 4, 0, 0, 0, 0, 0).payload("abc").build();
+        MemorySegment recordRoute = guest.tcp(OUTSIDE, 80)
+                .ipOptions(7, 7, 4, 0, 0, 0, 0, 0)
+                .payload("abc")
+                .build();
         assertThat(tcp(recordRoute, segment)).isEqualTo(DropReason.NONE);
         assertThat(segment.payloadLength()).isEqualTo(3);
         assertThat(ipv4(guest.tcp(OUTSIDE, 80).ipOptions(68, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0)))
                 .as("timestamps")
                 .isEqualTo(DropReason.NONE);
-        assertThat(ipv4(guest.tcp(OUTSIDE, 80).ipOptions(0, 131, 7, 4))).as("behind the end").isEqualTo(DropReason.NONE);
+        assertThat(ipv4(guest.tcp(OUTSIDE, 80).ipOptions(0, 131, 7, 4)))
+                .as("behind the end")
+                .isEqualTo(DropReason.NONE);
     }
 
     @ParameterizedTest
     @CsvSource({"7,0", "7,1", "7,9", "7,255"})
     void ipOptionWithALengthItCannotHaveIsRefused(int kind, int length) {
-        assertThat(ipv4(guest.tcp(OUTSIDE, 80).ipOptions(kind, length, 4, 0, 0, 0, 0, 0))).isEqualTo(DropReason.IP_HEADER);
-        assertThat(ipv4(guest.tcp(OUTSIDE, 80).ipOptions(1, 1, 1, kind))).as("no length").isEqualTo(DropReason.IP_HEADER);
+        assertThat(ipv4(guest.tcp(OUTSIDE, 80).ipOptions(kind, length, 4, 0, 0, 0, 0, 0)))
+                .isEqualTo(DropReason.IP_HEADER);
+        assertThat(ipv4(guest.tcp(OUTSIDE, 80).ipOptions(1, 1, 1, kind)))
+                .as("no length")
+                .isEqualTo(DropReason.IP_HEADER);
     }
 
     @Test
@@ -166,7 +178,9 @@ final class RejectedPacketsTest {
     @Test
     void knownTcpOptionsOfOtherSizesAreIgnored() {
         TcpSegment segment = new TcpSegment();
-        MemorySegment odd = guest.tcp(OUTSIDE, 80).rawOptions(2, 3, 1, 3, 2, 4, 3, 0, 5, 5, 1, 1, 1).build();
+        MemorySegment odd = guest.tcp(OUTSIDE, 80)
+                .rawOptions(2, 3, 1, 3, 2, 4, 3, 0, 5, 5, 1, 1, 1)
+                .build();
         assertThat(tcp(odd, segment)).isEqualTo(DropReason.NONE);
         assertThat(segment.maximumSegmentSize()).isZero();
         assertThat(segment.windowScale()).isEqualTo(TcpSegment.NO_WINDOW_SCALE);
@@ -177,7 +191,14 @@ final class RejectedPacketsTest {
     @Test
     void optionsOfOneSegmentAreNotSeenInTheNext() {
         TcpSegment segment = new TcpSegment();
-        tcp(guest.tcp(OUTSIDE, 80).mss(1460).windowScale(7).sackPermitted().sack(1, 2).build(), segment);
+        tcp(
+                guest.tcp(OUTSIDE, 80)
+                        .mss(1460)
+                        .windowScale(7)
+                        .sackPermitted()
+                        .sack(1, 2)
+                        .build(),
+                segment);
         assertThat(segment.sackBlocks()).isEqualTo(1);
         tcp(guest.tcp(OUTSIDE, 80).build(), segment);
         assertThat(segment.maximumSegmentSize()).isZero();
@@ -194,14 +215,18 @@ final class RejectedPacketsTest {
         assertThat(new Icmpv4Packet().parse(echo, 34, 8)).isEqualTo(DropReason.CHECKSUM);
         MemorySegment bad = guest.tcp(OUTSIDE, 80).badChecksum().build();
         ipv4(bad);
-        assertThat(new TcpSegment().parse(bad, ip.payloadOffset(), ip.payloadLength(), 0, 0, false)).isEqualTo(DropReason.NONE);
-        assertThat(udp(guest.udp(OUTSIDE, 9).noChecksum().payload("x"))).as("RFC 768").isEqualTo(DropReason.NONE);
+        assertThat(new TcpSegment().parse(bad, ip.payloadOffset(), ip.payloadLength(), 0, 0, false))
+                .isEqualTo(DropReason.NONE);
+        assertThat(udp(guest.udp(OUTSIDE, 9).noChecksum().payload("x")))
+                .as("RFC 768")
+                .isEqualTo(DropReason.NONE);
     }
 
     @Test
     void udpLengthThatCannotBeIsRefused() {
         for (int length : new int[] {0, 7, 14, 65_535}) {
-            assertThat(udp(guest.udp(OUTSIDE, 9).payload("hello").length(length))).isEqualTo(DropReason.UDP);
+            assertThat(udp(guest.udp(OUTSIDE, 9).payload("hello").length(length)))
+                    .isEqualTo(DropReason.UDP);
         }
         for (int length = 0; length < 8; length++) {
             assertThat(udp(guest.ipv4(OUTSIDE, 17).payload(new byte[length]))).isEqualTo(DropReason.UDP);
@@ -210,6 +235,7 @@ final class RejectedPacketsTest {
 
     @Test
     void icmpCutShortIsRefused() {
-        assertThat(new Icmpv4Packet().parse(PacketBuilder.segment(new byte[7]), 0, 7)).isEqualTo(DropReason.ICMP);
+        assertThat(new Icmpv4Packet().parse(PacketBuilder.segment(new byte[7]), 0, 7))
+                .isEqualTo(DropReason.ICMP);
     }
 }

@@ -64,7 +64,8 @@ final class WrittenPacketsTest {
             @ForAll @IntRange(min = 1, max = 2) int operation)
             throws Exception {
         ArpPacket.write(out, 5, operation, sender, senderIp, target, targetIp);
-        ArpHeader arp = org.pcap4j.packet.ArpPacket.newPacket(written(5, 28), 0, 28).getHeader();
+        ArpHeader arp =
+                org.pcap4j.packet.ArpPacket.newPacket(written(5, 28), 0, 28).getHeader();
         assertThat(arp.getOperation().value()).isEqualTo((short) operation);
         assertThat(arp.getHardwareType().value()).isEqualTo((short) 1);
         assertThat(arp.getProtocolType().value()).isEqualTo((short) 0x0800);
@@ -87,7 +88,16 @@ final class WrittenPacketsTest {
             @ForAll @Size(max = 60) byte[] payload)
             throws Exception {
         int length = 20 + payload.length;
-        Ipv4Packet.write(out, 1, length, identification, Ipv4Packet.fragmentField(fragmentWords * 8, more), ttl, 253, source, destination);
+        Ipv4Packet.write(
+                out,
+                1,
+                length,
+                identification,
+                Ipv4Packet.fragmentField(fragmentWords * 8, more),
+                ttl,
+                253,
+                source,
+                destination);
         writePayload(21, payload);
         IpV4Packet packet = IpV4Packet.newPacket(written(1, length), 0, length);
         IpV4Header header = packet.getHeader();
@@ -119,7 +129,8 @@ final class WrittenPacketsTest {
         assertThat(udp.getHeader().getDstPort().valueAsInt()).isEqualTo(destinationPort);
         assertThat(udp.getHeader().getLengthAsInt()).isEqualTo(8 + payload.length);
         assertThat(udp.getHeader().getChecksum()).isNotZero();
-        assertThat(udp.hasValidChecksum(address(source), address(destination), false)).isTrue();
+        assertThat(udp.hasValidChecksum(address(source), address(destination), false))
+                .isTrue();
     }
 
     @Property(tries = 300)
@@ -146,13 +157,15 @@ final class WrittenPacketsTest {
             @ForAll @Size(max = 80) byte[] payload)
             throws Exception {
         int length = 24 + payload.length;
-        TcpSegment.write(out, 9, source, sourcePort, destination, 80, sequence, acknowledgement, flags, window, 24, length);
+        TcpSegment.write(
+                out, 9, source, sourcePort, destination, 80, sequence, acknowledgement, flags, window, 24, length);
         BigEndian.putI32(out, 9 + 20, TcpSegment.OPTION_MSS << 24 | 4 << 16 | 1460);
         writePayload(9 + 24, payload);
         BigEndian.putU16(out, 9 + TcpSegment.CHECKSUM, Checksum.finish(Checksum.sum(out, 9, length)));
         TcpPacket tcp = TcpPacket.newPacket(written(9, length), 0, length);
         TcpHeader header = tcp.getHeader();
-        assertThat(tcp.hasValidChecksum(address(source), address(destination), false)).isTrue();
+        assertThat(tcp.hasValidChecksum(address(source), address(destination), false))
+                .isTrue();
         assertThat(header.getSrcPort().valueAsInt()).isEqualTo(sourcePort);
         assertThat(header.getDstPort().valueAsInt()).isEqualTo(80);
         assertThat(header.getSequenceNumber()).isEqualTo(sequence);

@@ -1,4 +1,4 @@
-package dev.slipway.stack;
+package dev.slipway.ip;
 
 /**
  * Which MAC address a guest's IPv4 address is at. An address belongs to whom it was leased, or else to the first that

@@ -1,5 +1,8 @@
-package dev.slipway.stack;
+package dev.slipway.ip;
 
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.FrameSink;
+import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.EthernetFrame;
@@ -96,8 +99,15 @@ public final class Ipv4Output {
         long at = frame.offset();
         EthernetFrame.write(bytes, at, mac, gatewayMac, EthernetFrame.TYPE_IPV4);
         Ipv4Packet.write(
-                bytes, at + EthernetFrame.HEADER_LENGTH, Ipv4Packet.HEADER_LENGTH + payloadLength, identification++,
-                Ipv4Packet.dontFragment(), TTL, protocol, source, destination);
+                bytes,
+                at + EthernetFrame.HEADER_LENGTH,
+                Ipv4Packet.HEADER_LENGTH + payloadLength,
+                identification++,
+                Ipv4Packet.dontFragment(),
+                TTL,
+                protocol,
+                source,
+                destination);
         toGuest.send(frame.length(HEADERS + payloadLength));
     }
 
@@ -106,7 +116,8 @@ public final class Ipv4Output {
      *
      * @param ttl the time to live the guest is to see
      */
-    public void sendCopy(MemorySegment payload, long offset, int length, int source, int destination, int protocol, int ttl) {
+    public void sendCopy(
+            MemorySegment payload, long offset, int length, int source, int destination, int protocol, int ttl) {
         long mac = neighbours.macOf(destination);
         int id = identification++;
         int perFragment = (mtu - Ipv4Packet.HEADER_LENGTH) & ~7;
@@ -121,8 +132,15 @@ public final class Ipv4Output {
             MemorySegment.copy(payload, offset + sent, bytes, at + HEADERS, part);
             EthernetFrame.write(bytes, at, mac == 0 ? MacAddress.BROADCAST : mac, gatewayMac, EthernetFrame.TYPE_IPV4);
             Ipv4Packet.write(
-                    bytes, at + EthernetFrame.HEADER_LENGTH, Ipv4Packet.HEADER_LENGTH + part, id,
-                    Ipv4Packet.fragmentField(sent, more), ttl, protocol, source, destination);
+                    bytes,
+                    at + EthernetFrame.HEADER_LENGTH,
+                    Ipv4Packet.HEADER_LENGTH + part,
+                    id,
+                    Ipv4Packet.fragmentField(sent, more),
+                    ttl,
+                    protocol,
+                    source,
+                    destination);
             toGuest.send(frame.length(HEADERS + part));
             sent += part;
         } while (sent < length);
@@ -136,7 +154,15 @@ public final class Ipv4Output {
      * @param available bytes there are from {@code packet} on
      */
     public void sendError(
-            int type, int code, int rest, MemorySegment bytes, long packet, int headerLength, int available, int from, int to) {
+            int type,
+            int code,
+            int rest,
+            MemorySegment bytes,
+            long packet,
+            int headerLength,
+            int available,
+            int from,
+            int to) {
         if (!mayReportError()) {
             return;
         }
@@ -168,7 +194,15 @@ public final class Ipv4Output {
         long packet = icmp + Icmpv4Packet.HEADER_LENGTH;
         int transport = protocol == Ipv4Packet.PROTOCOL_UDP ? next >>> 16 : TcpSegment.HEADER_LENGTH;
         Ipv4Packet.write(
-                bytes, packet, Ipv4Packet.HEADER_LENGTH + transport, 0, Ipv4Packet.dontFragment(), TTL, protocol, guest, remote);
+                bytes,
+                packet,
+                Ipv4Packet.HEADER_LENGTH + transport,
+                0,
+                Ipv4Packet.dontFragment(),
+                TTL,
+                protocol,
+                guest,
+                remote);
         BigEndian.putI32(bytes, packet + Ipv4Packet.HEADER_LENGTH, ports);
         BigEndian.putI32(bytes, packet + Ipv4Packet.HEADER_LENGTH + 4, next);
         Icmpv4Packet.write(bytes, icmp, Icmpv4Packet.HEADER_LENGTH + quoted, Icmpv4Packet.UNREACHABLE, code);

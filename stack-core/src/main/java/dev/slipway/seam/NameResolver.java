@@ -1,4 +1,4 @@
-package dev.slipway.stack;
+package dev.slipway.seam;
 
 /** Answers DNS queries that the stack's own zones do not: the host's resolvers, asked on the guest's behalf. */
 public interface NameResolver {

@@ -1,4 +1,4 @@
-package dev.slipway.stack;
+package dev.slipway.seam;
 
 import java.lang.foreign.MemorySegment;
 

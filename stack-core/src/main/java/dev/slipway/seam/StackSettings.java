@@ -1,4 +1,4 @@
-package dev.slipway.stack;
+package dev.slipway.seam;
 
 import dev.slipway.wire.IpAddress;
 import java.util.List;
@@ -40,7 +40,16 @@ public record StackSettings(
     public static StackSettings defaults() {
         int network = IpAddress.parseV4("192.168.65.0");
         return new StackSettings(
-                network, 24, network + 1, network + 254, network + 3, 0x5A94_EFE4_0CDDL, 1500, "internal", List.of(), Limits.defaults());
+                network,
+                24,
+                network + 1,
+                network + 254,
+                network + 3,
+                0x5A94_EFE4_0CDDL,
+                1500,
+                "internal",
+                List.of(),
+                Limits.defaults());
     }
 
     public StackSettings withMtu(int newMtu) {

@@ -1,4 +1,4 @@
-package dev.slipway.stack;
+package dev.slipway.seam;
 
 import dev.slipway.wire.DropReason;
 
@@ -35,7 +35,10 @@ public final class DropCounters {
         StringBuilder text = new StringBuilder();
         for (DropReason reason : REASONS) {
             if (counts[reason.ordinal()] != 0) {
-                text.append(text.isEmpty() ? "" : " ").append(reason.label()).append('=').append(counts[reason.ordinal()]);
+                text.append(text.isEmpty() ? "" : " ")
+                        .append(reason.label())
+                        .append('=')
+                        .append(counts[reason.ordinal()]);
             }
         }
         return text.toString();

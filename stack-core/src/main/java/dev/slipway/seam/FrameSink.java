@@ -1,4 +1,4 @@
-package dev.slipway.stack;
+package dev.slipway.seam;
 
 import dev.slipway.wire.Frame;
 
@@ -13,7 +13,7 @@ public interface FrameSink {
 
     /**
      * How many bytes of frames the channel takes before it is full, as far as data that can wait is concerned. 0 or
-     * less: full; the owner of the channel calls {@link Stack#guestReady} when there is room again. Frames that cannot
+     * less: full; the owner of the channel calls {@code Stack.guestReady} when there is room again. Frames that cannot
      * wait (acknowledgements, ARP, DHCP …) may be sent beyond it, into a reserve.
      */
     int room();
