@@ -168,6 +168,28 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
         }
     }
 
+    /**
+     * What flows may come to hold is set aside before it is promised; but a kernel short of memory takes back room that
+     * it had. Then, as the last resort, the flow that holds most is given up.
+     */
+    void shedIfNeeded() {
+        if (!budget.isExceeded()) {
+            return;
+        }
+        NativeHostStream victim = null;
+        int most = 0;
+        for (NativeHostStream stream : streams) {
+            if (stream.heldFromGuest() > most) {
+                most = stream.heldFromGuest();
+                victim = stream;
+            }
+        }
+        if (victim != null) {
+            counters.flowsShed++;
+            victim.shed();
+        }
+    }
+
     void closed(NativeHostStream stream) {
         streams.remove(stream);
         counters.openStreams = streams.size();

@@ -267,7 +267,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         }
         if (held != null || !source.isNative()) {
             hold().add(source, offset, length);
-            owner.budget().fromGuest(length);
+            holding(length);
             return;
         }
         if (gathered == null) {
@@ -279,6 +279,30 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
             return;
         }
         gathered.add(source, offset, length);
+    }
+
+    private void holding(int bytes) {
+        owner.budget().fromGuest(bytes);
+        owner.shedIfNeeded();
+    }
+
+    /** Bytes that wait for the host's kernel. */
+    int heldFromGuest() {
+        return held == null ? 0 : held.length();
+    }
+
+    /** Gives the connection up by our own decision: its peer sees a reset, and the listener hears of it later. */
+    void shed() {
+        writeFailed();
+        letGoOfHeld();
+    }
+
+    private void letGoOfHeld() {
+        if (held != null) {
+            owner.budget().fromGuest(-held.length());
+            held.free();
+            held = null;
+        }
     }
 
     private HeldBytes hold() {
@@ -316,7 +340,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
             long rest = vectors.bytes() - result;
             hold().add(vectors, vectors.skip(result));
             retryLater();
-            owner.budget().fromGuest((int) rest);
+            holding((int) rest);
         }
     }
 
@@ -563,11 +587,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
             owner.giveBack(gathered);
             gathered = null;
         }
-        if (held != null) {
-            owner.budget().fromGuest(-held.length());
-            held.free();
-            held = null;
-        }
+        letGoOfHeld();
         owner.budget().unreserve(extra);
         extra = 0;
         owner.closed(this);
