@@ -53,6 +53,11 @@ public final class Sockets {
         return SystemCall.isSupported();
     }
 
+    /** Makes the first call of the process, which takes some 70 ms, so that nobody waits for it later. From any thread. */
+    public static void prepare() {
+        new Sockets().close(-1);
+    }
+
     /** A new socket that does not block and is closed on exec. */
     public int open(int family, int type) {
         return (int) kernel.call(Number.SOCKET, family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -20,24 +20,28 @@ import java.util.Locale;
  */
 final class SystemCall {
 
-    private static final StructLayout CAPTURE = Linker.Option.captureStateLayout();
-    private static final VarHandle ERRNO = CAPTURE.varHandle(MemoryLayout.PathElement.groupElement("errno"));
+    /** Made at the first call and not before: it takes some 70 ms, which nobody has to wait for who only asks whether. */
+    private static final class Downcall {
 
-    private static final MethodHandle CALL = Linker.nativeLinker()
-            .downcallHandle(
-                    Linker.nativeLinker().defaultLookup().findOrThrow("syscall"),
-                    FunctionDescriptor.of(
-                            ValueLayout.JAVA_LONG,
-                            ValueLayout.JAVA_LONG,
-                            ValueLayout.JAVA_LONG,
-                            ValueLayout.JAVA_LONG,
-                            ValueLayout.JAVA_LONG,
-                            ValueLayout.JAVA_LONG,
-                            ValueLayout.JAVA_LONG,
-                            ValueLayout.JAVA_LONG),
-                    Linker.Option.captureCallState("errno"));
+        private static final StructLayout CAPTURE = Linker.Option.captureStateLayout();
+        private static final VarHandle ERRNO = CAPTURE.varHandle(MemoryLayout.PathElement.groupElement("errno"));
 
-    private final MemorySegment capture = Arena.ofAuto().allocate(CAPTURE);
+        private static final MethodHandle SYSCALL = Linker.nativeLinker()
+                .downcallHandle(
+                        Linker.nativeLinker().defaultLookup().findOrThrow("syscall"),
+                        FunctionDescriptor.of(
+                                ValueLayout.JAVA_LONG,
+                                ValueLayout.JAVA_LONG,
+                                ValueLayout.JAVA_LONG,
+                                ValueLayout.JAVA_LONG,
+                                ValueLayout.JAVA_LONG,
+                                ValueLayout.JAVA_LONG,
+                                ValueLayout.JAVA_LONG,
+                                ValueLayout.JAVA_LONG),
+                        Linker.Option.captureCallState("errno"));
+    }
+
+    private MemorySegment capture;
 
     /** Whether this platform is one whose call numbers are known. */
     static boolean isSupported() {
@@ -47,13 +51,16 @@ final class SystemCall {
 
     /** Calls, and returns what the kernel returns: a result, or the negative of an error number. */
     long call(Number number, long a, long b, long c, long d, long e, long f) {
+        if (capture == null) {
+            capture = Arena.ofAuto().allocate(Downcall.CAPTURE);
+        }
         long result;
         try {
-            result = (long) CALL.invokeExact(capture, number.value, a, b, c, d, e, f);
+            result = (long) Downcall.SYSCALL.invokeExact(capture, number.value, a, b, c, d, e, f);
         } catch (Throwable impossible) {
             throw new AssertionError("a system call threw", impossible);
         }
-        return result == -1 ? -(int) ERRNO.get(capture, 0L) : result;
+        return result == -1 ? -(int) Downcall.ERRNO.get(capture, 0L) : result;
     }
 
     long call(Number number, long a, long b, long c) {
@@ -63,26 +70,16 @@ final class SystemCall {
     /** The calls that are used, with their numbers on x86-64 and on aarch64. */
     enum Number {
         READ(0, 63),
-        WRITE(1, 64),
         CLOSE(3, 57),
-        IOCTL(16, 29),
-        READV(19, 65),
         WRITEV(20, 66),
         SOCKET(41, 198),
         CONNECT(42, 203),
         SENDTO(44, 206),
         RECVFROM(45, 207),
-        SENDMSG(46, 211),
-        RECVMSG(47, 212),
         SHUTDOWN(48, 210),
         BIND(49, 200),
-        LISTEN(50, 201),
-        GETSOCKNAME(51, 204),
         SETSOCKOPT(54, 208),
-        GETSOCKOPT(55, 209),
-        ACCEPT4(288, 242),
-        RECVMMSG(299, 243),
-        SENDMMSG(307, 269);
+        GETSOCKOPT(55, 209);
 
         private static final String ARCHITECTURE = System.getProperty("os.arch", "");
 

@@ -8,6 +8,7 @@ import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.QemuStreamLink;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.posix.Sockets;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -50,6 +51,10 @@ public final class VmNetwork implements AutoCloseable {
         try {
             for (Path path : settings.qemuSockets()) {
                 network.serve(settings, path);
+            }
+            if (network.transport == Transport.NATIVE) {
+                // On a thread of its own: the first guest's lease does not wait for it, and its first connection hardly.
+                Thread.ofPlatform().daemon().name("prepare-sockets").start(Sockets::prepare);
             }
         } catch (IOException | RuntimeException e) {
             network.close();

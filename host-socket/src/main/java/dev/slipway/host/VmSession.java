@@ -58,6 +58,7 @@ public final class VmSession implements AutoCloseable {
     private final NameServerStreams nameStreams;
     private final Stack stack;
     private final Runnable endOfTurn = this::endTurn;
+    private final Runnable endBatch = this::endStackTurn;
     private final Runnable timerTask = this::timerFired;
 
     private boolean turnQueued;
@@ -115,6 +116,12 @@ public final class VmSession implements AutoCloseable {
 
     /** What frames are given to the stack by; all of it runs on the event loop. */
     private final class FromGuest implements GuestLink.Receiver {
+
+        /** The time of the batch that goes on; one reading of the clock for all its frames. */
+        private long batchTime;
+
+        private boolean inBatch;
+
         @Override
         public void attached() {
             cancelGrace();
@@ -124,8 +131,12 @@ public final class VmSession implements AutoCloseable {
 
         @Override
         public void frame(Frame frame) {
+            if (!inBatch) {
+                inBatch = true;
+                batchTime = System.nanoTime();
+            }
             try {
-                stack.input(frame, System.nanoTime());
+                stack.input(frame, batchTime);
             } catch (RuntimeException e) {
                 failed(e);
             }
@@ -135,8 +146,8 @@ public final class VmSession implements AutoCloseable {
         public void endOfBatch() {
             // The frames' bytes are void when this returns, so the stack's turn ends here; the link is flushed and the
             // timer set when the loop's turn ends.
-            guarded(() -> stack.endTurn(System.nanoTime()));
-            touch();
+            inBatch = false;
+            guarded(endBatch);
         }
 
         @Override
@@ -182,6 +193,10 @@ public final class VmSession implements AutoCloseable {
             turnQueued = true;
             loop.execute(endOfTurn);
         }
+    }
+
+    private void endStackTurn() {
+        stack.endTurn(System.nanoTime());
     }
 
     private void endTurn() {

@@ -8,8 +8,12 @@ final class SelectiveAcks {
 
     private static final int LIMIT = 32;
 
-    private final long[] starts = new long[LIMIT];
-    private final long[] ends = new long[LIMIT];
+    private static final long[] NONE = {};
+
+    /** Made when the guest first reports a gap; most connections never see one. */
+    private long[] starts = NONE;
+
+    private long[] ends = NONE;
     private int size;
     private long total;
 
@@ -56,6 +60,10 @@ final class SelectiveAcks {
         if (behind == first) {
             if (size == LIMIT) {
                 return false;
+            }
+            if (starts == NONE) {
+                starts = new long[LIMIT];
+                ends = new long[LIMIT];
             }
             System.arraycopy(starts, first, starts, first + 1, size - first);
             System.arraycopy(ends, first, ends, first + 1, size - first);
