@@ -8,6 +8,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
 import io.netty.channel.ReflectiveChannelFactory;
 import io.netty.util.concurrent.ScheduledFuture;
@@ -31,6 +32,9 @@ public final class QemuStreamLink implements GuestLink {
 
     /** How long a second connection waits for the end of the first, in milliseconds. */
     public static final int GRACE_MILLIS = 250;
+
+    /** What the kernel is asked to hold for a guest that reads slower than frames come, in bytes. */
+    private static final int SEND_BUFFER = 4 << 20;
 
     /** The longest that accepting rests when the process has no descriptor left, in milliseconds. */
     private static final int ACCEPT_PAUSE_MILLIS = 1000;
@@ -207,6 +211,8 @@ public final class QemuStreamLink implements GuestLink {
         output.open(newcomer);
         counters.connection();
         newcomer.config().setRecvByteBufAllocator(input);
+        // The kernel gives what its own limit allows. With more on the way, both sides wake up less often.
+        newcomer.config().setOption(ChannelOption.SO_SNDBUF, SEND_BUFFER);
         newcomer.pipeline().addLast(new Connection());
         // Reading begins in a later event, after the receiver has heard of the guest.
         newcomer.config().setAutoRead(false);

@@ -6,17 +6,23 @@ package dev.slipway.tcp;
  */
 final class CongestionWindow {
 
-    /** What may be in flight before anything is known of the link: it is a local one. */
+    /**
+     * What may be in flight before anything is known of the link: it is a local one. At least ten segments (RFC 6928),
+     * because a guest may wait for a second one before it acknowledges the first.
+     */
     static final int INITIAL = 64 << 10;
+
+    private static final int INITIAL_SEGMENTS = 10;
 
     static final int MAX = 16 << 20;
 
     private final int mss;
-    private int window = INITIAL;
+    private int window;
     private int slowStartThreshold = Integer.MAX_VALUE;
 
     CongestionWindow(int mss) {
         this.mss = mss;
+        this.window = Math.max(INITIAL, INITIAL_SEGMENTS * mss);
     }
 
     int bytes() {
