@@ -1,6 +1,7 @@
 package dev.slipway.posix;
 
 import dev.slipway.posix.SystemCall.Number;
+import dev.slipway.wire.BigEndian;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -140,5 +141,45 @@ public final class Sockets {
     /** Drops bytes at the front of a TCP socket's queue without copying them (MSG_TRUNC, tcp(7)). */
     public int discard(int fd, long length) {
         return (int) kernel.call(Number.RECVFROM, fd, 0, length, MSG_TRUNC | MSG_DONTWAIT, 0, 0);
+    }
+
+    /** The port that an IPv4 or IPv6 socket is bound to. */
+    public int localPort(int fd) {
+        optionLength.set(ValueLayout.JAVA_INT, 0, SocketAddress.CAPACITY);
+        int result = (int) kernel.call(Number.GETSOCKNAME, fd, option.address(), optionLength.address());
+        return result < 0 ? result : BigEndian.u16(option, 2);
+    }
+
+    /** Sends one datagram; an empty one too. The source is native memory. */
+    public int send(int fd, MemorySegment source, long offset, long length, SocketAddress destination) {
+        Objects.checkFromIndexSize(offset, length, source.byteSize());
+        return (int) kernel.call(
+                Number.SENDTO,
+                fd,
+                source.address() + offset,
+                length,
+                MSG_NOSIGNAL | MSG_DONTWAIT,
+                destination.address(),
+                destination.length());
+    }
+
+    /**
+     * Sends the datagrams from {@code first} on, at least one.
+     *
+     * @return how many the kernel took: it stops at the first that it does not take, and says why only if that is the
+     *     first of the call (sendmmsg(2))
+     */
+    public int send(int fd, SendBatch batch, int first) {
+        Objects.checkIndex(first, batch.size());
+        return (int) kernel.call(
+                Number.SENDMMSG, fd, batch.address(first), batch.size() - first, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
+    }
+
+    /** Receives into a batch what waits, and as much as fits: the number of datagrams, which the batch then tells of. */
+    public int receive(int fd, ReceiveBatch batch) {
+        batch.clear();
+        int count = (int) kernel.call(Number.RECVMMSG, fd, batch.address(), ReceiveBatch.SLOTS, MSG_DONTWAIT, 0, 0);
+        batch.received(Math.max(count, 0));
+        return count;
     }
 }

@@ -71,15 +71,21 @@ final class SystemCall {
     enum Number {
         READ(0, 63),
         CLOSE(3, 57),
+        MMAP(9, 222),
+        MUNMAP(11, 215),
         WRITEV(20, 66),
+        MADVISE(28, 233),
         SOCKET(41, 198),
         CONNECT(42, 203),
         SENDTO(44, 206),
         RECVFROM(45, 207),
         SHUTDOWN(48, 210),
         BIND(49, 200),
+        GETSOCKNAME(51, 204),
         SETSOCKOPT(54, 208),
-        GETSOCKOPT(55, 209);
+        GETSOCKOPT(55, 209),
+        RECVMMSG(299, 243),
+        SENDMMSG(307, 269);
 
         private static final String ARCHITECTURE = System.getProperty("os.arch", "");
 

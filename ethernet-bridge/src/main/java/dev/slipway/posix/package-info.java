@@ -9,6 +9,6 @@
  * <p>Limits: Linux on x86-64 and aarch64; {@link dev.slipway.posix.Sockets#isSupported} tells. Memory is passed by
  * address after its bounds were checked; the caller keeps it alive.
  *
- * <p>Read first: recv(2) for MSG_PEEK and MSG_TRUNC, socket(7) for SO_PEEK_OFF, readv(2), syscall(2).
+ * <p>Read first: recv(2) for MSG_PEEK and MSG_TRUNC, socket(7) for SO_PEEK_OFF, readv(2), sendmmsg(2), recvmmsg(2), syscall(2).
  */
 package dev.slipway.posix;

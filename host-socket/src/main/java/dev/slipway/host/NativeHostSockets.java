@@ -2,6 +2,8 @@ package dev.slipway.host;
 
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.IoVectors;
+import dev.slipway.posix.ReceiveBatch;
+import dev.slipway.posix.SendBatch;
 import dev.slipway.posix.SocketAddress;
 import dev.slipway.posix.Sockets;
 import dev.slipway.seam.HostDatagrams;
@@ -27,24 +29,40 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     /** As many payloads of one flow as a turn may bring: a channel reads 256 KiB at a time. */
     private static final int VECTORS = 256;
 
+    /** Datagrams of one flow that one call sends. */
+    private static final int BATCH = 64;
+
+    /** Batches kept for the next turn: one for each flow that sends in bulk. */
+    private static final int BATCHES_KEPT = 64;
+
+    /** What is kept for the next turn; a turn of thousands of flows makes more, and lets go of them. */
+    private static final int POOLED_VECTORS = 32;
+
+    private static final int POOLED_SMALLS = 256;
+    /** Bytes of the arrays for a keystroke or a short answer. */
+    private static final int TINY = 128;
+
     private final IoEventLoop loop;
     private final Destinations destinations;
     private final QueueBudget budget;
     private final HostCounters counters;
     private final Runnable touched;
     private final Consumer<Throwable> failed;
-    private final HostSockets datagrams;
     private final Sockets sockets = new Sockets();
     private final SocketAddress address = new SocketAddress();
     private final MemorySegment scratch = Arena.ofAuto().allocate(16);
     private final Set<NativeHostStream> streams = new HashSet<>();
     private final ArrayDeque<IoVectors> vectors = new ArrayDeque<>();
     private final ArrayDeque<byte[]> smalls = new ArrayDeque<>();
+    private final Set<NativeHostDatagrams> datagrams = new HashSet<>();
+    private final ArrayDeque<SendBatch> batches = new ArrayDeque<>();
+    private ReceiveBatch receiveBatch;
+    private MemorySegment sendMemory;
+    private final ArrayDeque<byte[]> tinies = new ArrayDeque<>();
 
     /**
      * @param touched called before each event that is delivered: the stack has something to end its turn for
      * @param failed called with what the stack threw when it was told of an event
-     * @param datagrams opens UDP sockets
      */
     NativeHostSockets(
             IoEventLoop loop,
@@ -52,15 +70,13 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
             QueueBudget budget,
             HostCounters counters,
             Runnable touched,
-            Consumer<Throwable> failed,
-            HostSockets datagrams) {
+            Consumer<Throwable> failed) {
         this.loop = loop;
         this.destinations = destinations;
         this.budget = budget;
         this.counters = counters;
         this.touched = touched;
         this.failed = failed;
-        this.datagrams = datagrams;
     }
 
     @Override
@@ -113,7 +129,31 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
 
     @Override
     public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
-        return datagrams.openDatagrams(preferredPort, listener);
+        if (receiveBatch == null) {
+            receiveBatch = new ReceiveBatch();
+        }
+        int fd = sockets.open(Sockets.AF_INET, Sockets.SOCK_DGRAM);
+        if (fd < 0) {
+            counters.socketsExhausted++;
+            return null;
+        }
+        sockets.setOption(fd, Sockets.SOL_SOCKET, Sockets.SO_RCVBUF, NativeHostDatagrams.RECEIVE_BUFFER);
+        sockets.setOption(fd, Sockets.SOL_SOCKET, Sockets.SO_SNDBUF, NativeHostDatagrams.SEND_BUFFER);
+        NativeHostDatagrams socket = new NativeHostDatagrams(this, destinations, listener, fd);
+        if (!bind(fd, preferredPort) || !socket.register()) {
+            sockets.close(fd);
+            counters.socketsExhausted++;
+            return null;
+        }
+        datagrams.add(socket);
+        counters.openDatagrams = datagrams.size();
+        return socket;
+    }
+
+    /** To all of the host's addresses: at that port, or any if it is taken or the process may not have it. */
+    private boolean bind(int fd, int preferredPort) {
+        return sockets.bind(fd, address.set(0, preferredPort)) == 0
+                || preferredPort != 0 && sockets.bind(fd, address.set(0, 0)) == 0;
     }
 
     // --- for streams --------------------------------------------------------------------------------------------
@@ -153,18 +193,22 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     }
 
     void giveBack(IoVectors used) {
-        used.clear();
-        vectors.push(used);
+        if (vectors.size() < POOLED_VECTORS) {
+            used.clear();
+            vectors.push(used);
+        }
     }
 
-    byte[] takeSmall() {
-        byte[] taken = smalls.poll();
-        return taken == null ? new byte[NativeHostStream.SMALL] : taken;
+    /** An array of at least that many bytes, at most {@link NativeHostStream#SMALL}. */
+    byte[] takeSmall(int length) {
+        byte[] taken = length <= TINY ? tinies.poll() : smalls.poll();
+        return taken != null ? taken : new byte[length <= TINY ? TINY : NativeHostStream.SMALL];
     }
 
     void giveBack(byte[] used) {
-        if (smalls.size() < 256) {
-            smalls.push(used);
+        ArrayDeque<byte[]> pool = used.length <= TINY ? tinies : smalls;
+        if (pool.size() < POOLED_SMALLS) {
+            pool.push(used);
         }
     }
 
@@ -195,9 +239,48 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
         counters.openStreams = streams.size();
     }
 
-    /** Resets all connections. No event follows. */
+    // --- for datagrams ------------------------------------------------------------------------------------------
+
+    /** An address in native memory, valid until the next one is made. */
+    SocketAddress address(IpAddress named, int port) {
+        return address.set(named, port);
+    }
+
+    /** What every datagram of every socket of this VM is received into: it is handed on before the next call. */
+    ReceiveBatch receiveBatch() {
+        return receiveBatch;
+    }
+
+    /** The bytes of a datagram in memory that the kernel can send from, valid until the next call. */
+    MemorySegment sendMemory(MemorySegment source, long offset, int length) {
+        if (sendMemory == null) {
+            sendMemory = Arena.ofAuto().allocate(NativeHostDatagrams.MAX_PAYLOAD);
+        }
+        MemorySegment.copy(source, offset, sendMemory, 0, length);
+        return sendMemory;
+    }
+
+    SendBatch takeBatch() {
+        SendBatch taken = batches.poll();
+        return taken == null ? new SendBatch(BATCH) : taken;
+    }
+
+    void giveBack(SendBatch used) {
+        if (batches.size() < BATCHES_KEPT) {
+            used.clear();
+            batches.push(used);
+        }
+    }
+
+    void closed(NativeHostDatagrams socket) {
+        datagrams.remove(socket);
+        counters.openDatagrams = datagrams.size();
+    }
+
+    /** Resets all connections and closes all sockets. No event follows. */
     @Override
     public void close() {
         new ArrayList<>(streams).forEach(NativeHostStream::reset);
+        new ArrayList<>(datagrams).forEach(NativeHostDatagrams::close);
     }
 }

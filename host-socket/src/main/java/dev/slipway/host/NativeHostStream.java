@@ -91,6 +91,11 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private long written;
     private long promised;
     private int extra;
+    /** The first payload of a turn, which is mostly the only one; with a second they move to {@link #gathered}. */
+    private MemorySegment only;
+
+    private long onlyOffset;
+    private int onlyLength;
     private IoVectors gathered;
     private HeldBytes held;
     private long blockedSince;
@@ -270,15 +275,28 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
             holding(length);
             return;
         }
+        if (only == null && gathered == null) {
+            only = source;
+            onlyOffset = offset;
+            onlyLength = length;
+            return;
+        }
         if (gathered == null) {
             gathered = owner.takeVectors();
+            gathered.add(only, onlyOffset, onlyLength);
+            only = null;
         } else if (gathered.isFull()) {
-            flush();
             written -= length;
+            flush();
             write(source, offset, length);
             return;
         }
         gathered.add(source, offset, length);
+    }
+
+    /** Payloads of this turn that are not written yet. */
+    private long unflushed() {
+        return only != null ? onlyLength : gathered == null ? 0 : gathered.bytes();
     }
 
     private void holding(int bytes) {
@@ -318,7 +336,11 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         if (state == State.CLOSED) {
             return;
         }
-        if (gathered != null) {
+        if (only != null) {
+            MemorySegment payload = only;
+            only = null;
+            writeOnly(payload);
+        } else if (gathered != null) {
             IoVectors vectors = gathered;
             gathered = null;
             writeGathered(vectors);
@@ -327,6 +349,20 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
             drainHeld();
         }
         shutOutputIfDone();
+    }
+
+    private void writeOnly(MemorySegment payload) {
+        int result = sockets.write(fd, payload, onlyOffset, onlyLength);
+        if (result < 0 && !Errno.isAgain(result)) {
+            writeFailed();
+            return;
+        }
+        int taken = Math.max(result, 0);
+        if (taken < onlyLength) {
+            hold().add(payload, onlyOffset + taken, onlyLength - taken);
+            retryLater();
+            holding(onlyLength - taken);
+        }
     }
 
     private void writeGathered(IoVectors vectors) {
@@ -411,7 +447,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     @Override
     public long taken() {
         int waiting = held == null ? 0 : held.length();
-        return written - waiting - (gathered == null ? 0 : gathered.bytes());
+        return written - waiting - unflushed();
     }
 
     @Override
@@ -424,7 +460,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     }
 
     private void shutOutputIfDone() {
-        if (shutdownWanted && !outputShutdown && gathered == null && held == null) {
+        if (shutdownWanted && !outputShutdown && only == null && gathered == null && held == null) {
             outputShutdown = true;
             sockets.shutdownOutput(fd);
         }
@@ -479,9 +515,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         if (count <= 0) {
             return ended(count, position);
         }
-        if (small == null) {
-            small = owner.takeSmall();
-        }
+        small = owner.takeSmall(count);
         MemorySegment.copy(target, ValueLayout.JAVA_BYTE, offset, small, 0, count);
         smallLength = count;
         kernelStart += count;
@@ -563,7 +597,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         if (state == State.CLOSED) {
             return;
         }
-        if (held != null || gathered != null) {
+        if (held != null || unflushed() > 0) {
             // The host must not take for an end in order what lacks bytes.
             reset();
             return;
@@ -582,8 +616,8 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
             owner.giveBack(small);
             small = null;
         }
+        only = null;
         if (gathered != null) {
-            gathered.clear();
             owner.giveBack(gathered);
             gathered = null;
         }

@@ -49,8 +49,7 @@ final class HostRig {
                         budget,
                         counters,
                         touched::incrementAndGet,
-                        failures::add,
-                        portable)
+                        failures::add)
                 : null;
         sockets = fast != null ? fast : portable;
         close = () -> {

@@ -13,16 +13,18 @@ import java.lang.foreign.MemorySegment;
 public interface HostDatagrams {
 
     /**
-     * Sends a datagram; an empty one too. One that the host's kernel does not take just now is lost.
+     * Sends a datagram; an empty one too. One that the host's kernel does not take just now is lost. Its bytes must
+     * stay as they are until {@link #flush} or {@link #close}. The source may be native memory or an array.
      *
-     * @return why it cannot go there at all, or {@link Verdict#SENT}
+     * @return why it cannot go there at all, or {@link Verdict#SENT}; what an implementation that batches learns only
+     *     when it sends, it may tell of with a later datagram to that destination
      */
     Verdict send(IpAddress destination, int port, MemorySegment source, long offset, int length);
 
     /** Ends the turn's sending: an implementation that batches sends now. */
     void flush();
 
-    /** Closes the socket. No event follows. */
+    /** Closes the socket; what was sent before still goes out. No event follows. */
     void close();
 
     /** What became of a datagram. */

@@ -1,0 +1,69 @@
+package dev.slipway.posix;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * An array of {@code struct mmsghdr} in native memory, made once and patched, each of one piece: what sendmmsg(2) and
+ * recvmmsg(2) take. The pieces' {@code struct iovec} stand behind it.
+ *
+ * <pre>
+ *  0          8            16         24          32 … 48      56       60   64
+ *  +----------+--------+---+----------+-----------+---+--------+--------+----+
+ *  | address  | its    |   | iovec    | number of | - | flags  | bytes  |    |
+ *  | of peer  | length |   |          | iovecs    |   |        | passed |    |
+ *  +----------+--------+---+----------+-----------+---+--------+--------+----+
+ * </pre>
+ */
+final class MessageHeaders {
+
+    private static final int SIZE = 64;
+    private static final int VECTOR_SIZE = 16;
+    private static final int NAME = 0;
+    private static final int NAME_LENGTH = 8;
+    private static final int VECTOR = 16;
+    private static final int VECTOR_COUNT = 24;
+    private static final int LENGTH = 56;
+
+    private final int capacity;
+    private final MemorySegment array;
+
+    MessageHeaders(int capacity) {
+        this.capacity = capacity;
+        array = Arena.ofAuto().allocate((long) capacity * (SIZE + VECTOR_SIZE), 8);
+        for (int i = 0; i < capacity; i++) {
+            array.set(ValueLayout.JAVA_LONG, at(i) + VECTOR, array.address() + vectorAt(i));
+            array.set(ValueLayout.JAVA_LONG, at(i) + VECTOR_COUNT, 1);
+        }
+    }
+
+    /** Where the peer's {@code struct sockaddr} lies. */
+    void setName(int index, long address, int length) {
+        array.set(ValueLayout.JAVA_LONG, at(index) + NAME, address);
+        array.set(ValueLayout.JAVA_INT, at(index) + NAME_LENGTH, length);
+    }
+
+    void setPiece(int index, long address, long length) {
+        array.set(ValueLayout.JAVA_LONG, vectorAt(index), address);
+        array.set(ValueLayout.JAVA_LONG, vectorAt(index) + 8, length);
+    }
+
+    /** Bytes that the last call passed. */
+    int length(int index) {
+        return array.get(ValueLayout.JAVA_INT, at(index) + LENGTH);
+    }
+
+    /** Where an entry lies in native memory. */
+    long address(int index) {
+        return array.address() + at(index);
+    }
+
+    private static long at(int index) {
+        return (long) index * SIZE;
+    }
+
+    private long vectorAt(int index) {
+        return (long) capacity * SIZE + (long) index * VECTOR_SIZE;
+    }
+}

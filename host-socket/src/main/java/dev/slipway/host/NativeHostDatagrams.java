@@ -1,0 +1,290 @@
+package dev.slipway.host;
+
+import dev.slipway.posix.Errno;
+import dev.slipway.posix.ReceiveBatch;
+import dev.slipway.posix.SendBatch;
+import dev.slipway.posix.Sockets;
+import dev.slipway.seam.HostDatagrams;
+import dev.slipway.wire.IpAddress;
+import io.netty.channel.IoEvent;
+import io.netty.channel.IoRegistration;
+import io.netty.channel.epoll.EpollIoEvent;
+import io.netty.channel.epoll.EpollIoHandle;
+import io.netty.channel.epoll.EpollIoOps;
+import io.netty.channel.unix.FileDescriptor;
+import io.netty.util.concurrent.Future;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A UDP socket of the host by system calls.
+ *
+ * <p><b>Guest to host.</b> The first datagram of a turn to a destination is sent at once, so that {@link #send} can say
+ * what the kernel said. Those that follow it to the same destination stay where they came in and are sent by one call
+ * for many, in order. If the kernel does not take one of them it is counted as lost, and the next datagram is sent at
+ * once again, so the guest hears the reason then.
+ *
+ * <p><b>Host to guest.</b> One call receives many datagrams, into slots that all sockets of the VM share: what is
+ * received is handed on before the next call. Registered level-triggered and once; after {@link #EVENT_DATAGRAMS} or
+ * {@link #EVENT_BYTES} the others have their turn, and the link to the guest is emptied.
+ *
+ * <p>The socket is not connected, as one guest port speaks with many peers, and an unconnected socket does not hear that
+ * a peer's port is closed: {@code refused} comes only for the gateway, where the answer is known without asking.
+ */
+final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
+
+    /** The most that fits an IPv4 packet. */
+    static final int MAX_PAYLOAD = 65_507;
+
+    /** What the kernel may be asked to hold for the guest; it gives what its own limit allows. */
+    static final int RECEIVE_BUFFER = 1 << 20;
+
+    /** What the kernel may be asked to hold for the host. */
+    static final int SEND_BUFFER = 512 << 10;
+
+    /** Datagrams after which one event ends. */
+    private static final int EVENT_DATAGRAMS = 256;
+
+    /** Bytes after which one event ends: less than the queue to the guest holds. */
+    private static final int EVENT_BYTES = 256 << 10;
+
+    private static final int READABLE = EpollIoOps.EPOLLIN.value();
+    private static final int ERROR = EpollIoOps.EPOLLERR.value();
+
+    private final NativeHostSockets owner;
+    private final Sockets sockets;
+    private final Destinations destinations;
+    private final Listener listener;
+    private final int fd;
+    private final FileDescriptor descriptor;
+    private IoRegistration registration;
+    private boolean closed;
+
+    /** Where a datagram of this turn went without an error, or null. */
+    private IpAddress proven;
+
+    private int provenPort;
+    private SendBatch gathered;
+
+    /** Where the last datagram came from; no datagram comes from 0.0.0.0. */
+    private int lastSource;
+
+    private IpAddress lastSeen;
+
+    NativeHostDatagrams(NativeHostSockets owner, Destinations destinations, Listener listener, int fd) {
+        this.owner = owner;
+        this.sockets = owner.sockets();
+        this.destinations = destinations;
+        this.listener = listener;
+        this.fd = fd;
+        this.descriptor = new FileDescriptor(fd);
+    }
+
+    /** Begins to receive; false if the event loop does not take the socket. */
+    boolean register() {
+        Future<IoRegistration> registered = owner.loop().register(this);
+        if (!registered.isSuccess()) {
+            return false;
+        }
+        registration = registered.getNow();
+        registration.submit(EpollIoOps.EPOLLIN);
+        return true;
+    }
+
+    /** The port on the host. */
+    int localPort() {
+        return sockets.localPort(fd);
+    }
+
+    // --- guest to host ------------------------------------------------------------------------------------------
+
+    @Override
+    public Verdict send(IpAddress destination, int port, MemorySegment source, long offset, int length) {
+        if (closed) {
+            return Verdict.LOST;
+        }
+        if (proven != null
+                && port == provenPort
+                && source.isNative()
+                && length <= MAX_PAYLOAD
+                && destination.equals(proven)) {
+            gather(source, offset, length);
+            return Verdict.SENT;
+        }
+        Destinations.Way way = destinations.judge(destination);
+        Verdict refusal = switch (way) {
+            case DIRECT, LOCALHOST -> null;
+            case NOBODY_LISTENS -> refuseLater(destination, port);
+            case HOST_UNREACHABLE -> Verdict.HOST_UNREACHABLE;
+            case NETWORK_UNREACHABLE -> Verdict.NETWORK_UNREACHABLE;
+            case PROHIBITED -> Verdict.PROHIBITED;
+        };
+        if (refusal != null) {
+            owner.counters().datagramsRefusedByPolicy++;
+            return refusal;
+        }
+        if (length > MAX_PAYLOAD) {
+            return Verdict.TOO_BIG;
+        }
+        // What was gathered goes before it: the order stays.
+        sendGathered();
+        return sendNow(destination, way, port, source, offset, length);
+    }
+
+    private Verdict sendNow(
+            IpAddress destination, Destinations.Way way, int port, MemorySegment source, long offset, int length) {
+        boolean isNative = source.isNative();
+        MemorySegment bytes = isNative ? source : owner.sendMemory(source, offset, length);
+        int result = sockets.send(
+                fd, bytes, isNative ? offset : 0, length, owner.address(destinations.onHost(destination, way), port));
+        if (result < 0) {
+            proven = null;
+            owner.counters().datagramsLost++;
+            return verdictOf(-result);
+        }
+        owner.counters().datagramsToHost++;
+        proven = destination;
+        provenPort = port;
+        return Verdict.SENT;
+    }
+
+    private Verdict refuseLater(IpAddress destination, int port) {
+        owner.loop().execute(() -> {
+            if (!closed) {
+                owner.touched();
+                try {
+                    listener.refused(destination, port);
+                } catch (RuntimeException e) {
+                    owner.failed(e);
+                }
+            }
+        });
+        return Verdict.SENT;
+    }
+
+    /** What an error of sendto(2) means for the guest. */
+    static Verdict verdictOf(int errno) {
+        return switch (errno) {
+            case Errno.ENETUNREACH, Errno.ENETDOWN -> Verdict.NETWORK_UNREACHABLE;
+            case Errno.EHOSTUNREACH, Errno.EHOSTDOWN -> Verdict.HOST_UNREACHABLE;
+            case Errno.EACCES, Errno.EPERM -> Verdict.PROHIBITED;
+            case Errno.EMSGSIZE -> Verdict.TOO_BIG;
+            default -> Verdict.LOST;
+        };
+    }
+
+    private void gather(MemorySegment source, long offset, int length) {
+        if (gathered == null) {
+            IpAddress dialled = destinations.onHost(proven, destinations.judge(proven));
+            gathered = owner.takeBatch().to(dialled.v4(), provenPort);
+        }
+        gathered.add(source, offset, length);
+        if (gathered.isFull()) {
+            sendGathered();
+        }
+    }
+
+    private void sendGathered() {
+        if (gathered == null) {
+            return;
+        }
+        SendBatch batch = gathered;
+        gathered = null;
+        int first = 0;
+        while (first < batch.size()) {
+            int sent = sockets.send(fd, batch, first);
+            if (sent > 0) {
+                owner.counters().datagramsToHost += sent;
+                first += sent;
+                continue;
+            }
+            proven = null;
+            int lost = Errno.isAgain(sent) ? batch.size() - first : 1;
+            owner.counters().datagramsLost += lost;
+            first += lost;
+        }
+        owner.giveBack(batch);
+    }
+
+    @Override
+    public void flush() {
+        sendGathered();
+        proven = null;
+    }
+
+    // --- host to guest ------------------------------------------------------------------------------------------
+
+    @Override
+    public FileDescriptor fd() {
+        return descriptor;
+    }
+
+    @Override
+    public void handle(IoRegistration from, IoEvent event) {
+        if (closed) {
+            return;
+        }
+        int ops = ((EpollIoEvent) event).ops().value();
+        if ((ops & ERROR) != 0 && sockets.pendingError(fd) != 0) {
+            // An error that the kernel kept for this socket; the datagram it speaks of is lost, the socket is not.
+            owner.counters().datagramsLost++;
+        }
+        if ((ops & READABLE) != 0) {
+            receive();
+        }
+    }
+
+    private void receive() {
+        ReceiveBatch batch = owner.receiveBatch();
+        int datagrams = 0;
+        long bytes = 0;
+        int count;
+        do {
+            count = sockets.receive(fd, batch);
+            if (count < 0) {
+                if (!Errno.isAgain(count)) {
+                    owner.counters().datagramsLost++;
+                }
+                return;
+            }
+            owner.touched();
+            for (int i = 0; i < count && !closed; i++) {
+                bytes += batch.length(i);
+                received(batch, i);
+            }
+            datagrams += count;
+        } while (count == ReceiveBatch.SLOTS && !closed && datagrams < EVENT_DATAGRAMS && bytes < EVENT_BYTES);
+    }
+
+    private void received(ReceiveBatch batch, int index) {
+        int source = batch.source(index);
+        if (source != lastSource) {
+            lastSource = source;
+            lastSeen = destinations.seenByGuest(IpAddress.ofV4(source));
+        }
+        if (lastSeen == null) {
+            owner.counters().datagramsFromStrangers++;
+            return;
+        }
+        owner.counters().datagramsFromHost++;
+        try {
+            listener.received(
+                    lastSeen, batch.sourcePort(index), batch.memory(), batch.offset(index), batch.length(index));
+        } catch (RuntimeException e) {
+            // A listener that throws loses this datagram, nothing else.
+            owner.failed(e);
+        }
+    }
+
+    /** What was gathered goes out first: it was sent before. */
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        sendGathered();
+        closed = true;
+        registration.cancel();
+        sockets.close(fd);
+        owner.closed(this);
+    }
+}
