@@ -63,6 +63,10 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
     private IpAddress proven;
 
     private int provenPort;
+
+    /** The IPv4 address that stands for it on the host, network order. */
+    private int provenDialled;
+
     private SendBatch gathered;
 
     /** Where the last datagram came from; no datagram comes from 0.0.0.0. */
@@ -134,8 +138,8 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
             IpAddress destination, Destinations.Way way, int port, MemorySegment source, long offset, int length) {
         boolean isNative = source.isNative();
         MemorySegment bytes = isNative ? source : owner.sendMemory(source, offset, length);
-        int result = sockets.send(
-                fd, bytes, isNative ? offset : 0, length, owner.address(destinations.onHost(destination, way), port));
+        IpAddress dialled = destinations.onHost(destination, way);
+        int result = sockets.send(fd, bytes, isNative ? offset : 0, length, owner.address(dialled, port));
         if (result < 0) {
             proven = null;
             owner.counters().datagramsLost++;
@@ -144,6 +148,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         owner.counters().datagramsToHost++;
         proven = destination;
         provenPort = port;
+        provenDialled = dialled.v4();
         return Verdict.SENT;
     }
 
@@ -174,8 +179,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
 
     private void gather(MemorySegment source, long offset, int length) {
         if (gathered == null) {
-            IpAddress dialled = destinations.onHost(proven, destinations.judge(proven));
-            gathered = owner.takeBatch().to(dialled.v4(), provenPort);
+            gathered = owner.takeBatch().to(provenDialled, provenPort);
         }
         gathered.add(source, offset, length);
         if (gathered.isFull()) {
