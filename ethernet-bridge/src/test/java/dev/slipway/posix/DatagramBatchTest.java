@@ -62,15 +62,15 @@ final class DatagramBatchTest {
         List<byte[]> datagrams = new ArrayList<>();
         while (datagrams.size() < count) {
             int received = sockets.receive(to, batch);
-            assertThat(received).satisfiesAnyOf(n -> assertThat(n).isPositive(), n -> assertThat(n)
-                    .isEqualTo(-Errno.EAGAIN));
+            assertThat(received)
+                    .satisfiesAnyOf(
+                            n -> assertThat(n).isPositive(), n -> assertThat(n).isEqualTo(-Errno.EAGAIN));
             assertThat(batch.size()).isEqualTo(Math.max(received, 0));
             for (int i = 0; i < batch.size(); i++) {
                 assertThat(batch.source(i)).isEqualTo(LOOPBACK);
                 assertThat(batch.sourcePort(i)).isEqualTo(sockets.localPort(from));
-                datagrams.add(batch.memory()
-                        .asSlice(batch.offset(i), batch.length(i))
-                        .toArray(ValueLayout.JAVA_BYTE));
+                datagrams.add(
+                        batch.memory().asSlice(batch.offset(i), batch.length(i)).toArray(ValueLayout.JAVA_BYTE));
             }
         }
         assertThat(sockets.receive(to, batch)).isEqualTo(-Errno.EAGAIN);

@@ -53,7 +53,8 @@ public final class VmNetwork implements AutoCloseable {
                 network.serve(settings, path);
             }
             if (network.transport == Transport.NATIVE) {
-                // On a thread of its own: the first guest's lease does not wait for it, and its first connection hardly.
+                // On a thread of its own: the first guest's lease does not wait for it, and its first connection
+                // hardly.
                 Thread.ofPlatform().daemon().name("prepare-sockets").start(Sockets::prepare);
             }
         } catch (IOException | RuntimeException e) {

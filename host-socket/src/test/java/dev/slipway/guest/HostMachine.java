@@ -51,14 +51,14 @@ final class HostMachine implements AutoCloseable {
         Runtime.getRuntime().addShutdownHook(atExit);
     }
 
-    /** Makes host and internet and starts a backend. Needs root. */
-    static HostMachine start(Backend backend) throws IOException {
+    /** Makes host and internet and starts a backend with options of its own. Needs root. */
+    static HostMachine start(Backend backend, String... options) throws IOException {
         HostMachine made = new HostMachine();
         try {
             made.makeHostAndInternet();
             made.startNameServer(INTERNET);
             made.startNameServer(OTHER_NAME_SERVER);
-            made.startBackend(backend);
+            made.startBackend(backend, options);
             return made;
         } catch (IOException | RuntimeException e) {
             throw made.closedAfter(e);
@@ -66,11 +66,11 @@ final class HostMachine implements AutoCloseable {
     }
 
     /** Starts a backend on this machine, for a guest that needs no more than the host's localhost. */
-    static HostMachine startWithoutPrivileges(Backend backend) throws IOException {
+    static HostMachine startWithoutPrivileges(Backend backend, String... options) throws IOException {
         HostMachine made = new HostMachine();
         try {
             made.host = made.add(Namespace.ofThisProcess());
-            made.startBackend(backend);
+            made.startBackend(backend, options);
             return made;
         } catch (IOException | RuntimeException e) {
             throw made.closedAfter(e);
@@ -126,9 +126,14 @@ final class HostMachine implements AutoCloseable {
         });
     }
 
-    private void startBackend(Backend backend) throws IOException {
+    private void startBackend(Backend backend, String... options) throws IOException {
         socket = directory.resolve("vm.sock");
-        backendProcess = host.start(directory.resolve("backend.log"), backend.command(socket));
+        List<String> command = new ArrayList<>(backend.command(socket));
+        if (backend == Backend.SLIPWAY) {
+            command.addAll(List.of("--api", apiSocket().toString()));
+        }
+        command.addAll(List.of(options));
+        backendProcess = host.start(directory.resolve("backend.log"), command);
         Await.until("the backend listens on " + socket, START, () -> {
             if (!backendProcess.isAlive()) {
                 throw new IOException("the backend ended with exit code " + backendProcess.exitValue());
@@ -170,6 +175,16 @@ final class HostMachine implements AutoCloseable {
     /** Where the backend listens for guests. */
     Path socket() {
         return socket;
+    }
+
+    /** Where Slipway answers questions about itself; peers do not. */
+    Path apiSocket() {
+        return directory.resolve("api.sock");
+    }
+
+    /** What Slipway has counted for its guest so far, by name; see {@code /v1/status}. */
+    BackendStatus status() throws IOException {
+        return BackendStatus.ask(apiSocket());
     }
 
     /** A folder for files that go when the machine goes. */

@@ -31,9 +31,9 @@ final class NamespaceGuest implements AutoCloseable {
         relay.connect(machine.socket());
     }
 
-    /** Makes all machines, starts the backend and brings the guest's interface up. */
-    static NamespaceGuest start(Backend backend) throws IOException {
-        HostMachine machine = HostMachine.start(backend);
+    /** Makes all machines, starts the backend with options of its own, and brings the guest's interface up. */
+    static NamespaceGuest start(Backend backend, String... options) throws IOException {
+        HostMachine machine = HostMachine.start(backend, options);
         try {
             return new NamespaceGuest(machine);
         } catch (IOException | RuntimeException e) {
@@ -117,6 +117,11 @@ final class NamespaceGuest implements AutoCloseable {
 
     Subprocess backend() {
         return machine.backend();
+    }
+
+    /** What the backend, which must be Slipway, has counted. */
+    BackendStatus status() throws IOException {
+        return machine.status();
     }
 
     String backendOutput() {

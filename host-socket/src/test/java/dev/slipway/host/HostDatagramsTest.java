@@ -174,7 +174,8 @@ final class HostDatagramsTest implements HostDatagrams.Listener {
         for (int turn = 0; turn < BURST / TURN; turn++) {
             sendTurn(socket, turn * TURN);
         }
-        assertThat(rig.counters.datagramsToHost() + rig.counters.datagramsLost()).isEqualTo(BURST);
+        assertThat(rig.counters.datagramsToHost() + rig.counters.datagramsLost())
+                .isEqualTo(BURST);
         assertThat(rig.counters.datagramsToHost()).isPositive();
         sendLast(socket, counted);
         assertThat(counted.get(20, TimeUnit.SECONDS)).isBetween(TURN, BURST);

@@ -44,12 +44,7 @@ final class HostRig {
                 loop, transport, destinations, budget, counters, touched::incrementAndGet, failures::add);
         NativeHostSockets fast = transport == Transport.NATIVE
                 ? new NativeHostSockets(
-                        (IoEventLoop) loop,
-                        destinations,
-                        budget,
-                        counters,
-                        touched::incrementAndGet,
-                        failures::add)
+                        (IoEventLoop) loop, destinations, budget, counters, touched::incrementAndGet, failures::add)
                 : null;
         sockets = fast != null ? fast : portable;
         close = () -> {
