@@ -13,6 +13,10 @@
  *                               ResolvConfFile         └─ UpstreamStream  TCP
  * </pre>
  *
+ * <p>On Linux {@code NativeHostSockets}, {@code NativeHostStream} and {@code NativeHostDatagrams} take the place of the
+ * three on the right, by system calls on the same event loop: the kernel's buffers are the queues there, and a turn's
+ * datagrams go out by one call for many.
+ *
  * <p>{@link dev.slipway.host.Destinations} is the only place that decides where an address leads; sockets dial what it
  * says. What waits for the guest stands in a {@code ByteQueue}, what waits for the host in {@code Chunk}s; both are
  * counted in one {@code QueueBudget} per VM.

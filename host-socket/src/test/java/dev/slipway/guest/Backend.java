@@ -89,7 +89,8 @@ enum Backend {
         return words;
     }
 
-    private static String classPath() {
+    /** The class path of these tests, for a JVM of its own. */
+    static String classPath() {
         return System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
     }
 }

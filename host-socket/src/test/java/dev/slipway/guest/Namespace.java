@@ -29,6 +29,7 @@ import java.util.regex.Pattern;
 final class Namespace implements AutoCloseable {
 
     private static final AtomicInteger COUNT = new AtomicInteger();
+    private static final String TIME_WAIT = "06";
     private static final Path RESOLVER_FILES = Path.of("/etc/netns");
 
     private final Optional<String> name;
@@ -93,6 +94,14 @@ final class Namespace implements AutoCloseable {
                 .toList();
         int column = List.of(lines.get(0).split(" ")).indexOf(counter);
         return Long.parseLong(lines.get(1).split(" ")[column]);
+    }
+
+    /** TCP sockets of all states but TIME_WAIT, in which only the kernel remembers them. */
+    List<String> tcpSockets() throws IOException {
+        return call(() -> Files.readAllLines(Path.of("/proc/thread-self/net/tcp"))).stream()
+                .skip(1)
+                .filter(line -> !line.strip().split(" +")[3].equals(TIME_WAIT))
+                .toList();
     }
 
     /** Whether a stream socket listens at a path; asking by a connection would be a guest's first. */
