@@ -58,6 +58,18 @@ class GuestEnduranceTest {
     private static void endure(String transport, long bulk, long slow, int shortConnections, Duration limit)
             throws IOException {
         try (NamespaceGuest machines = NamespaceGuest.start(Backend.SLIPWAY, "--transport", transport)) {
+            try {
+                endure(machines, transport, bulk, slow, shortConnections, limit);
+            } catch (IOException | AssertionError e) {
+                System.out.println(transport + ": " + machines.report());
+                throw e;
+            }
+        }
+    }
+
+    private static void endure(
+            NamespaceGuest machines, String transport, long bulk, long slow, int shortConnections, Duration limit)
+            throws IOException {
             machines.lease();
             load(machines, 16 * MIB, MIB, 104, Duration.ofSeconds(30));
             int descriptors = machines.backend().descriptors();
@@ -77,7 +89,6 @@ class GuestEnduranceTest {
                     .as("growth of the backend's memory, from %d", before)
                     .isLessThan(MAY_GROW);
             assertThat(machines.backendOutput()).doesNotContain("LEAK:", "defect number");
-        }
     }
 
     /** Returns the most memory that the backend was seen to have meanwhile. */

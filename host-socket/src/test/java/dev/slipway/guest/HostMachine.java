@@ -207,7 +207,9 @@ final class HostMachine implements AutoCloseable {
         Runtime.getRuntime().removeShutdownHook(atExit);
     }
 
+    /** Whoever is interrupted, because its time is over, still cleans up. */
     private synchronized void closeParts() {
+        boolean interrupted = Thread.interrupted();
         for (AutoCloseable part : parts.reversed()) {
             try {
                 part.close();
@@ -222,6 +224,9 @@ final class HostMachine implements AutoCloseable {
             }
         } catch (IOException | UncheckedIOException e) {
             System.err.println("guest tests: cannot clean up: " + e);
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
     }
 }

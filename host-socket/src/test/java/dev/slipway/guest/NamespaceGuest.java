@@ -14,6 +14,7 @@ import java.time.Duration;
 final class NamespaceGuest implements AutoCloseable {
 
     static final Duration CONNECT = Duration.ofSeconds(5);
+    private static final int REPORTED_CHARACTERS = 4_000;
     private static final String GUEST_MAC = "5a:94:ef:e4:0c:ee";
 
     private final HostMachine machine;
@@ -122,6 +123,22 @@ final class NamespaceGuest implements AutoCloseable {
     /** What the backend, which must be Slipway, has counted. */
     BackendStatus status() throws IOException {
         return machine.status();
+    }
+
+    /** A folder for files that go when the machines go. */
+    Path directory() {
+        return machine.directory();
+    }
+
+    /** The end of what the backend printed, and its counters as far as it still tells them, for a failed test's report. */
+    String report() {
+        String output = backendOutput();
+        String end = output.substring(Math.max(0, output.length() - REPORTED_CHARACTERS));
+        try {
+            return "the backend's counters: " + status().counts() + "; the end of its output:\n" + end;
+        } catch (IOException e) {
+            return "the backend does not answer: " + e + "; the end of its output:\n" + end;
+        }
     }
 
     String backendOutput() {

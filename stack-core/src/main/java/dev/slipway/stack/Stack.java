@@ -159,8 +159,16 @@ public final class Stack {
     /** All frames of a batch, or all events of a turn, were handed over: answers what they have to be answered with. */
     public void endTurn(long now) {
         output.at(now);
-        tcp.endTurn(now);
-        udp.endTurn(now);
+        flush(now);
+    }
+
+    /** Hands on what came in: the memory it lies in is somebody else's afterwards, whatever happens here. */
+    private void flush(long now) {
+        try {
+            tcp.endTurn(now);
+        } finally {
+            udp.endTurn(now);
+        }
     }
 
     /** The channel to the guest was full and has room again; {@link #endTurn} is wanted. */
@@ -317,8 +325,7 @@ public final class Stack {
         }
         reason = deliver(ip.protocol(), reassembly.payload(), 0, whole, source, destination, true, now);
         // The next datagram is put together in the same memory, so what came in this one must be handed on now.
-        tcp.endTurn(now);
-        udp.endTurn(now);
+        flush(now);
         return reason;
     }
 
