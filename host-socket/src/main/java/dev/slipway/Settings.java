@@ -7,6 +7,7 @@ import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import java.io.IOException;
 import java.nio.file.InvalidPathException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -323,6 +324,15 @@ public record Settings(
         Optional<Path> capture = path(source, SettingKey.CAPTURE);
         if (capture.isPresent() && vms > 1) {
             throw source.one(SettingKey.CAPTURE.key()).wrong("one file cannot hold the frames of " + vms + " VMs");
+        }
+        if (capture.isPresent()) {
+            Path folder = capture.get().toAbsolutePath().getParent();
+            if (folder == null || !Files.isDirectory(folder)) {
+                throw source.one(SettingKey.CAPTURE.key()).wrong("the folder " + folder + " is not there");
+            }
+            if (!Files.isWritable(folder) || Files.isDirectory(capture.get())) {
+                throw source.one(SettingKey.CAPTURE.key()).wrong("'" + capture.get() + "' cannot be written");
+            }
         }
         return capture;
     }

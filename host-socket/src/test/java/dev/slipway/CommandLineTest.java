@@ -120,6 +120,7 @@ class CommandLineTest {
                         + " nio",
                 "run --vm qemu:/x --log-level loud | --log-level: 'loud' is none of",
                 "run --vm qemu:/x --fault loss=2 | --fault: loss=2.0",
+                "run --vm qemu:/x --capture /no/such/folder/c | --capture: the folder /no/such/folder is not there",
                 "run --vm qemu:/x --vm qemu:/y --capture /z | --capture: one file cannot hold the frames of 2 VMs",
                 "run --vm qemu:/x -p 80 | --publish: '80' is not [ADDR:]HOST:GUEST",
                 "run --vm qemu:/x --config /nowhere/at/all | /nowhere/at/all: there is no such file",

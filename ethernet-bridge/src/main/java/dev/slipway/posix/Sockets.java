@@ -8,8 +8,11 @@ import java.lang.foreign.ValueLayout;
 import java.util.Objects;
 
 /**
- * System calls on sockets that do not block. Each returns what the kernel returned, or the error number negated ({@link
- * Errno}). One instance per thread.
+ * System calls on sockets that do not block. Each returns what the kernel returned, 0 if that tells nothing, or the error
+ * number negated ({@link Errno}); a result of {@code -EAGAIN} says that the call would have had to wait. Only what the
+ * caller did wrong throws: a range outside its segment.
+ *
+ * <p>One instance per thread: what options are passed in belongs to it.
  */
 public final class Sockets {
 
@@ -64,22 +67,27 @@ public final class Sockets {
         return (int) kernel.call(Number.SOCKET, family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     }
 
+    /** Gives a descriptor back. It must not be used after that, as the next socket may get the same number. */
     public int close(int fd) {
         return (int) kernel.call(Number.CLOSE, fd, 0, 0);
     }
 
+    /** Begins to connect: {@code -EINPROGRESS} if the outcome comes later, as writability and {@link #pendingError}. */
     public int connect(int fd, SocketAddress address) {
         return (int) kernel.call(Number.CONNECT, fd, address.address(), address.length());
     }
 
+    /** Gives a socket its address and port; port 0 lets the kernel choose one. */
     public int bind(int fd, SocketAddress address) {
         return (int) kernel.call(Number.BIND, fd, address.address(), address.length());
     }
 
+    /** Ends the stream to the peer; the other direction goes on. */
     public int shutdownOutput(int fd) {
         return (int) kernel.call(Number.SHUTDOWN, fd, SHUT_WR, 0);
     }
 
+    /** Sets an option whose value is an {@code int}. */
     public int setOption(int fd, int level, int name, int value) {
         option.set(ValueLayout.JAVA_INT, 0, value);
         return (int) kernel.call(Number.SETSOCKOPT, fd, level, name, option.address(), 4, 0);
@@ -98,7 +106,10 @@ public final class Sockets {
         return result < 0 ? result : option.get(ValueLayout.JAVA_INT, 0);
     }
 
-    /** Bytes that the send buffer has left, by the kernel's own accounting (SO_MEMINFO). */
+    /**
+     * Bytes that the send buffer has left, by the kernel's own accounting (SO_MEMINFO), which counts the memory that
+     * payload takes, structures around it included; never less than 0 but for an error.
+     */
     public int sendRoom(int fd) {
         int result = getOption(fd, SOL_SOCKET, SO_MEMINFO, MEMINFO_LENGTH);
         if (result < 0) {
@@ -115,30 +126,36 @@ public final class Sockets {
         return (int) kernel.call(Number.GETSOCKOPT, fd, level, name, option.address(), optionLength.address(), 0);
     }
 
-    /** Bytes read; 0 at the end of the stream. */
+    /** Reads for good: bytes read; 0 at the end of the stream. The target is native memory. */
     public int read(int fd, MemorySegment target, long offset, long length) {
         Objects.checkFromIndexSize(offset, length, target.byteSize());
         return (int) kernel.call(Number.READ, fd, target.address() + offset, length);
     }
 
-    /** Bytes that the kernel took. A peer that is gone is an error, never a signal. */
+    /** Bytes that the kernel took. A peer that is gone is an error, never a signal. The source is native memory. */
     public int write(int fd, MemorySegment source, long offset, long length) {
         Objects.checkFromIndexSize(offset, length, source.byteSize());
         return (int) kernel.call(Number.SENDTO, fd, source.address() + offset, length, MSG_NOSIGNAL, 0, 0);
     }
 
-    /** Bytes that the kernel took of the pieces from {@code first} on. */
+    /** Bytes that the kernel took of the pieces from {@code first} on, in their order. */
     public long write(int fd, IoVectors vectors, int first) {
         return kernel.call(Number.WRITEV, fd, vectors.address(first), vectors.size() - first);
     }
 
-    /** Copies bytes that stay in the socket's queue; from where SO_PEEK_OFF says, if it is set. */
+    /**
+     * Copies bytes that stay in the socket's queue: how many, or 0 at the end of the stream. From where SO_PEEK_OFF says,
+     * if it is set, and then it moves on by as much. The target is native memory.
+     */
     public int peek(int fd, MemorySegment target, long offset, long length) {
         Objects.checkFromIndexSize(offset, length, target.byteSize());
         return (int) kernel.call(Number.RECVFROM, fd, target.address() + offset, length, MSG_PEEK | MSG_DONTWAIT, 0, 0);
     }
 
-    /** Drops bytes at the front of a TCP socket's queue without copying them (MSG_TRUNC, tcp(7)). */
+    /**
+     * Drops bytes at the front of a TCP socket's queue without copying them (MSG_TRUNC, tcp(7)): how many, maybe fewer
+     * than were asked for. The peek offset falls back by as much.
+     */
     public int discard(int fd, long length) {
         return (int) kernel.call(Number.RECVFROM, fd, 0, length, MSG_TRUNC | MSG_DONTWAIT, 0, 0);
     }

@@ -7,24 +7,28 @@
  * threads post tasks.
  *
  * <pre>
- *   Stack ─ HostSockets ─ NameServerStreams ─ NettyHostSockets ─┬─ NettyHostStream     a TCP connection
- *                         (gateway:53)        Destinations      └─ NettyHostDatagrams  a guest's UDP port
+ *   Stack ─ HostSockets ─ NameServerStreams ─┬─ NativeHostSockets ─┬─ NativeHostStream     a TCP connection
+ *                         (gateway:53)       │  (Linux)            └─ NativeHostDatagrams  a guest's UDP port
+ *                                            └─ NettyHostSockets ──┬─ NettyHostStream
+ *                                               (everywhere)       └─ NettyHostDatagrams
  *   NameServer ─ NameResolver ─ HostResolver ─ Lookup ─┬─ UpstreamSocket  UDP
  *                               ResolvConfFile         └─ UpstreamStream  TCP
  * </pre>
  *
- * <p>On Linux {@code NativeHostSockets}, {@code NativeHostStream} and {@code NativeHostDatagrams} take the place of the
- * three on the right, by system calls on the same event loop: the kernel's buffers are the queues there, and a turn's
- * datagrams go out by one call for many.
- *
  * <p>{@link dev.slipway.host.Destinations} is the only place that decides where an address leads; sockets dial what it
- * says. What waits for the guest stands in a {@code ByteQueue}, what waits for the host in {@code Chunk}s; both are
- * counted in one {@code QueueBudget} per VM.
+ * says.
  *
- * <p>Limits: IPv4 destinations. 1 MiB to the guest and 512 KiB from it per connection, less as the VM's 64 MiB (or half
- * of the direct memory) fill, never less than 4 KiB. A connection whose host has ended its stream notices a reset on
- * NIO only with its next bytes. No ICMP errors of UDP destinations. Names: RFC 1035 messages of up to 65,535 bytes, 4.5
- * seconds for all servers.
+ * <p>The native side, by system calls, leaves what waits in the kernel: bytes for the guest are peeked at until the guest
+ * has them, and the guest is promised the room of the send buffer. What the kernel does not take for all that waits in
+ * {@code HeldBytes}. A turn's datagrams go out by one call for many. The portable side, by Netty's channels, holds what
+ * waits itself: for the guest in a {@code ByteQueue}, for the host in {@code Chunk}s. All of it is counted in one {@code
+ * QueueBudget} per VM.
+ *
+ * <p>Limits: IPv4 destinations. Held for the VM in all: 64 MiB, or half of the direct memory if that is less. A
+ * connection of the portable side holds 1 MiB to the guest and 512 KiB from it, less as the budget fills, never less
+ * than 4 KiB; one of the native side is promised 4 MiB at most, and 128 KiB beyond what the kernel has room for. On NIO
+ * a connection whose host has ended its stream notices a reset only with its next bytes. No ICMP errors of UDP
+ * destinations. Names: RFC 1035 messages of up to 65,535 bytes, 4.5 seconds for all servers.
  *
  * <p>Read first: RFC 9293 (section 3.6), RFC 4787, RFC 6890, RFC 1035 (section 4), RFC 7766.
  */

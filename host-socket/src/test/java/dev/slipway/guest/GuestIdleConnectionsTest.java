@@ -28,14 +28,15 @@ class GuestIdleConnectionsTest {
     private static final int MESSAGE = 16;
 
     /**
+     * @param heap of the backend: 64 MiB, the usual one of these tests, or the one that the launcher gives it
      * @param bytesEach how much the backend's resident memory may grow for each: the connection of the stack and the
      *     host's side of it, and in the portable transport a channel of Netty's with its pipeline
      */
     @ParameterizedTest
-    @CsvSource({"native, 4096", "nio, 8192"})
+    @CsvSource({"native, -Xmx64m, 4096", "nio, -Xmx256m, 16384"})
     @Timeout(120)
-    void tenThousandIdleConnectionsAllAnswerAgain(String transport, int bytesEach) throws IOException {
-        try (NamespaceGuest machines = NamespaceGuest.start(Backend.SLIPWAY, "--transport", transport)) {
+    void tenThousandIdleConnectionsAllAnswerAgain(String transport, String heap, int bytesEach) throws IOException {
+        try (NamespaceGuest machines = NamespaceGuest.start(Backend.SLIPWAY, "--transport", transport, heap)) {
             machines.lease();
             InetSocketAddress server = EchoServer.start(
                     machines.internet(), HostMachine.INTERNET, machines.directory().resolve("echo.log"));

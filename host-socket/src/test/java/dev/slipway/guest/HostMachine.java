@@ -36,6 +36,9 @@ final class HostMachine implements AutoCloseable {
     /** An address of which the internet's router says that it has no way there. */
     static final String NO_ROUTE_BEHIND_ROUTER = "198.51.100.1";
 
+    /** The JVM's option that says how large the backend's heap may be: it takes the place of the usual one. */
+    private static final String HEAP = "-Xmx";
+
     private static final Duration START = Duration.ofSeconds(20);
 
     private final List<AutoCloseable> parts = new ArrayList<>();
@@ -132,7 +135,13 @@ final class HostMachine implements AutoCloseable {
         if (backend == Backend.SLIPWAY) {
             command.addAll(List.of("--api", apiSocket().toString()));
         }
-        command.addAll(List.of(options));
+        for (String option : options) {
+            if (option.startsWith(HEAP)) {
+                command.replaceAll(word -> word.startsWith(HEAP) ? option : word);
+            } else {
+                command.add(option);
+            }
+        }
         backendProcess = host.start(directory.resolve("backend.log"), command);
         Await.until("the backend listens on " + socket, START, () -> {
             if (!backendProcess.isAlive()) {

@@ -3,8 +3,8 @@
  *
  * <p>Theory of operation: a view is made once and set again for each packet by {@code parse}, which is total: it looks
  * at every length before it trusts it, and returns a {@link dev.slipway.wire.DropReason}. Behind {@link
- * dev.slipway.wire.DropReason#NONE} no accessor can fail. Nothing here allocates, keeps state between packets, or knows
- * of connections.
+ * dev.slipway.wire.DropReason#NONE} no accessor can fail. Nothing here keeps state between packets or knows of
+ * connections, and nothing but DNS messages, which are no packet's path, allocates.
  *
  * <p>Limits: Ethernet II only (no 802.1Q tags, no 802.3 length frames), no jumbograms, urgent data in line.
  *
