@@ -39,7 +39,9 @@ class GuestIdleConnectionsTest {
         try (NamespaceGuest machines = NamespaceGuest.start(Backend.SLIPWAY, "--transport", transport, heap)) {
             machines.lease();
             InetSocketAddress server = EchoServer.start(
-                    machines.internet(), HostMachine.INTERNET, machines.directory().resolve("echo.log"));
+                    machines.internet(),
+                    HostMachine.INTERNET,
+                    machines.directory().resolve("echo.log"));
             List<SocketChannel> connections = new ArrayList<>();
             try {
                 open(machines, server, connections, CONNECTIONS / 10);
@@ -51,7 +53,8 @@ class GuestIdleConnectionsTest {
                 long each = (machines.backend().residentBytes() - before) / (CONNECTIONS - opened);
                 assertThat(machines.status().count("tcpOpen")).isEqualTo(CONNECTIONS);
                 AtomicLong answered = new AtomicLong();
-                Background.start(answered, () -> allAtOnce(connections, answered)).join();
+                Background.start(answered, () -> allAtOnce(connections, answered))
+                        .join();
                 System.out.printf(
                         "%s: %d connections, %.0f a second, %d bytes of memory each, %.1f MiB before the last %d%n",
                         transport,

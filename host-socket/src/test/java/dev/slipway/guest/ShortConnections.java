@@ -37,13 +37,15 @@ final class ShortConnections implements AutoCloseable {
         InetSocketAddress server = (InetSocketAddress) made.listener.getLocalAddress();
         for (int i = 0; i < GUEST_THREADS; i++) {
             made.threads.add(Background.start(new AtomicLong(), made::serve));
-            made.threads.add(Background.start(made.done, () -> machines.guest().call(() -> {
-                for (int n = 0; n < count / GUEST_THREADS; n++) {
-                    exchange(server);
-                    made.done.incrementAndGet();
-                }
-                return 0L;
-            })));
+            made.threads.add(Background.start(
+                    made.done,
+                    () -> machines.guest().call(() -> {
+                        for (int n = 0; n < count / GUEST_THREADS; n++) {
+                            exchange(server);
+                            made.done.incrementAndGet();
+                        }
+                        return 0L;
+                    })));
         }
         return made;
     }
