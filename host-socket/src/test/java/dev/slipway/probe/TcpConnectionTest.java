@@ -119,7 +119,7 @@ class TcpConnectionTest {
 
     @Test
     void aFullReceiverStopsTheSenderAndALostWindowUpdateIsProbedFor() throws IOException {
-        connect(new Misery(0.3, 0, 0), random.nextInt(), random.nextInt());
+        connect(new Misery(0.1, 0, 0), random.nextInt(), random.nextInt());
         long[] sent = {0};
         run(
                 () -> {

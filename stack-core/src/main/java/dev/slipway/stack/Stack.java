@@ -187,9 +187,14 @@ public final class Stack {
         return deadlines.next();
     }
 
-    /** A guest is at the channel: the one that was there before, or another, or the same after a restart. */
+    /**
+     * A guest is at the channel: the one that was there before, or another, or the same after a restart. {@link #endTurn}
+     * is wanted.
+     */
     public void attached() {
-        mayHaveBooted = true;
+        mayHaveBooted = tcp.size() > 0 || udp.size() > 0;
+        // While nobody was there the channel had no room; those that waited for it would wait for ever.
+        tcp.guestReady();
     }
 
     /** The guest is gone: all its flows are reset on the host's side, its addresses may be used by others. */

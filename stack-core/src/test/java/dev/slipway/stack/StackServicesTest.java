@@ -152,6 +152,16 @@ class StackServicesTest {
     }
 
     @Test
+    void aGuestThatAsksForAnAddressLaterThanItUsesOneKeepsItsFlows() {
+        rig.stack.attached();
+        rig.connect(1_000);
+        rig.input(guest.dhcp(1).build());
+        assertThat(rig.sent.only()).isUdp().isDhcp().hasType(2);
+        assertThat(rig.host.streams.getFirst().ended).isFalse();
+        assertThat(rig.stack.tcp().size()).isEqualTo(1);
+    }
+
+    @Test
     void broadcastsAreForDhcpOnly() {
         rig.isDropped(
                 guest.to(MacAddress.BROADCAST)
