@@ -91,12 +91,15 @@ class BadChannelInputTest {
         }
     }
 
-    /** Asks who has the gateway's address; the answer must be the next frame that comes. */
+    /** Asks who has the gateway's address. Flows of the guest before live on for a while and may say something first. */
     private void askForGateway() throws IOException {
         raw.send(GUEST.arpRequest(GATEWAY));
         byte[] answer = raw.receive();
+        for (int others = 0; others < 1_000 && answer != null && !RawGuest.isArp(answer); others++) {
+            answer = raw.receive();
+        }
         assertThat(answer).as("the connection").isNotNull();
-        assertThat(RawGuest.isArp(answer)).as("the next frame is the answer").isTrue();
+        assertThat(RawGuest.isArp(answer)).as("an answer within a thousand frames").isTrue();
     }
 
     private void assertCounted(String counter, long more) throws IOException {
