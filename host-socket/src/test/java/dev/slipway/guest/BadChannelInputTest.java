@@ -99,7 +99,9 @@ class BadChannelInputTest {
             answer = raw.receive();
         }
         assertThat(answer).as("the connection").isNotNull();
-        assertThat(RawGuest.isArp(answer)).as("an answer within a thousand frames").isTrue();
+        assertThat(RawGuest.isArp(answer))
+                .as("an answer within a thousand frames")
+                .isTrue();
     }
 
     private void assertCounted(String counter, long more) throws IOException {
