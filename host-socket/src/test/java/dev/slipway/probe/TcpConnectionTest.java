@@ -118,36 +118,6 @@ class TcpConnectionTest {
     }
 
     @Test
-    void aFullReceiverStopsTheSenderAndALostWindowUpdateIsProbedFor() throws IOException {
-        connect(new Misery(0.1, 0, 0), random.nextInt(), random.nextInt());
-        long[] sent = {0};
-        run(
-                () -> {
-                    int piece = Math.min(pattern.run(sent[0]), 1 << 16);
-                    sent[0] += leftEnd.write(pattern.bytes(), pattern.offset(sent[0]), piece);
-                    // A rest smaller than a segment may stay open: a sender fills it only when nothing is under way.
-                    return rightEnd.readable() > (1 << 20) - 1460;
-                },
-                100_000 * SECOND);
-        long until = wire.now() + 600 * SECOND;
-        run(() -> wire.now() >= until, 3_600 * SECOND);
-        assertThat(leftEnd.isOpen())
-                .as("after ten minutes of closed window, seed %d", seed)
-                .isTrue();
-        long[] read = {0};
-        run(
-                () -> {
-                    rightEnd.drain((position, bytes, offset, count) -> {
-                        assertThat(pattern.firstDifference(position, bytes, offset, count))
-                                .isEqualTo(-1);
-                        read[0] = position + count;
-                    });
-                    return read[0] == sent[0];
-                },
-                100_000 * SECOND);
-    }
-
-    @Test
     void oneHalfMayEndAndTheOtherGoOn() throws IOException {
         connect(new Misery(0, 0, 0), 1, 2);
         rightEnd.finish();
