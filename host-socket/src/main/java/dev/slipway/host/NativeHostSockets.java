@@ -214,18 +214,25 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
 
     /**
      * What flows may come to hold is set aside before it is promised; but a kernel short of memory takes back room that
-     * it had. Then, as the last resort, the flow that holds most is given up.
+     * it had. Then, as the last resort, a flow is given up: of those whose host hangs, or else of all, the one that
+     * holds most.
      */
     void shedIfNeeded() {
         if (!budget.isExceeded()) {
             return;
         }
         NativeHostStream victim = null;
-        int most = 0;
+        long now = System.nanoTime();
+        boolean stalled = false;
         for (NativeHostStream stream : streams) {
-            if (stream.heldFromGuest() > most) {
-                most = stream.heldFromGuest();
+            if (stream.heldFromGuest() == 0) {
+                continue;
+            }
+            boolean hangs = stream.isStalled(now);
+            boolean worse = hangs == stalled && (victim == null || stream.heldFromGuest() > victim.heldFromGuest());
+            if (worse || hangs && !stalled) {
                 victim = stream;
+                stalled = hangs;
             }
         }
         if (victim != null) {

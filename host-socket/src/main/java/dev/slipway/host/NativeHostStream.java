@@ -99,9 +99,13 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private IoVectors gathered;
     private HeldBytes held;
     private long blockedSince;
+    /** When the kernel last took of what is held. */
+    private long progressAt;
+
     private boolean slow;
     private boolean retrying;
     private boolean failed;
+    private long takenAtFailure;
     private boolean shutdownWanted;
     private boolean outputShutdown;
 
@@ -309,9 +313,14 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         return held == null ? 0 : held.length();
     }
 
+    /** Whether the host's kernel has taken nothing for so long that its peer must be thought of as one that hangs. */
+    boolean isStalled(long now) {
+        return held != null && now - progressAt > SLOW_NANOS;
+    }
+
     /** Gives the connection up by our own decision: its peer sees a reset, and the listener hears of it later. */
     void shed() {
-        writeFailed();
+        ioFailed(0);
         letGoOfHeld();
     }
 
@@ -327,6 +336,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         if (held == null) {
             held = new HeldBytes();
             blockedSince = System.nanoTime();
+            progressAt = blockedSince;
         }
         return held;
     }
@@ -354,7 +364,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private void writeOnly(MemorySegment payload) {
         int result = sockets.write(fd, payload, onlyOffset, onlyLength);
         if (result < 0 && !Errno.isAgain(result)) {
-            writeFailed();
+            ioFailed(onlyLength);
             return;
         }
         int taken = Math.max(result, 0);
@@ -368,7 +378,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private void writeGathered(IoVectors vectors) {
         long result = sockets.write(fd, vectors, 0);
         if (result < 0 && !Errno.isAgain(result)) {
-            writeFailed();
+            ioFailed(vectors.bytes());
             return;
         }
         result = Math.max(result, 0);
@@ -395,17 +405,18 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
             int result = sockets.write(fd, held.memory(), held.start(), held.length());
             if (result < 0) {
                 if (!Errno.isAgain(result)) {
-                    writeFailed();
+                    ioFailed(0);
                 }
                 retryLater();
                 return;
             }
             held.taken(result);
             owner.budget().fromGuest(-result);
+            progressAt = System.nanoTime();
             if (held.length() == 0) {
                 held.free();
                 held = null;
-                slow = System.nanoTime() - blockedSince > SLOW_NANOS;
+                slow = progressAt - blockedSince > SLOW_NANOS;
             }
         }
     }
@@ -437,8 +448,14 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         }
     }
 
-    private void writeFailed() {
+    /**
+     * The connection is lost: from here on nothing more counts as taken, and the host sees no end but a reset.
+     *
+     * @param lost bytes neither in the kernel, nor held, nor waiting for the end of the turn
+     */
+    private void ioFailed(long lost) {
         if (!failed) {
+            takenAtFailure = taken() - lost;
             failed = true;
             owner.loop().execute(this);
         }
@@ -446,6 +463,9 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
 
     @Override
     public long taken() {
+        if (failed) {
+            return takenAtFailure;
+        }
         int waiting = held == null ? 0 : held.length();
         return written - waiting - unflushed();
     }
@@ -460,7 +480,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     }
 
     private void shutOutputIfDone() {
-        if (shutdownWanted && !outputShutdown && only == null && gathered == null && held == null) {
+        if (shutdownWanted && !outputShutdown && !failed && only == null && gathered == null && held == null) {
             outputShutdown = true;
             sockets.shutdownOutput(fd);
         }
@@ -547,7 +567,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         }
         drained = true;
         if (!Errno.isAgain(result)) {
-            writeFailed();
+            ioFailed(0);
         }
         return 0;
     }
@@ -597,7 +617,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         if (state == State.CLOSED) {
             return;
         }
-        if (held != null || unflushed() > 0) {
+        if (failed || held != null || unflushed() > 0) {
             // The host must not take for an end in order what lacks bytes.
             reset();
             return;

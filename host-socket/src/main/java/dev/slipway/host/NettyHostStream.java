@@ -286,8 +286,11 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
             }
             return;
         }
+        if (state != State.OPEN) {
+            return;
+        }
         takenBytes += chunk.length();
-        if (inSeam || state != State.OPEN) {
+        if (inSeam) {
             return;
         }
         handOverLater();
@@ -465,6 +468,7 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
             return;
         }
         boolean wasConnected = state == State.OPEN;
+        takenBytes = taken();
         state = State.CLOSED;
         toGuest.clear();
         for (Chunk chunk = firstWaiting; chunk != null; chunk = chunk.next) {

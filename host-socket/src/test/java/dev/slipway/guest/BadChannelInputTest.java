@@ -104,10 +104,19 @@ class BadChannelInputTest {
                 .isTrue();
     }
 
+    /** The connection ends. Until then there may be answers to the guest before, but to no question about the gateway. */
+    private void assertUnansweredToTheEnd() throws IOException {
+        for (byte[] frame = raw.receive(); frame != null; frame = raw.receive()) {
+            assertThat(RawGuest.isArp(frame))
+                    .as("an answer to what did not come whole")
+                    .isFalse();
+        }
+    }
+
     private void assertCounted(String counter, long more) throws IOException {
         Await.until(
                 counter + " grows by " + more + " from " + before.count(counter),
-                Duration.ofSeconds(5),
+                Duration.ofSeconds(20),
                 () -> machine.status().count(counter) == before.count(counter) + more);
     }
 
@@ -154,7 +163,7 @@ class BadChannelInputTest {
     void aLengthThatCannotBeEndsTheConnection(int length) throws IOException {
         long memory = machine.backend().residentBytes();
         raw.write(ByteBuffer.allocate(100).putInt(0, length));
-        assertThat(raw.receive()).as("what comes after the length").isNull();
+        assertUnansweredToTheEnd();
         assertCounted("badFrameLengths", 1);
         assertThat(machine.backend().residentBytes() - memory).isLessThan(MAY_GROW);
     }
@@ -172,7 +181,7 @@ class BadChannelInputTest {
         byte[] whole = RawGuest.framed(PacketBuilder.bytes(GUEST.arpRequest(GATEWAY)));
         raw.write(Arrays.copyOf(whole, bytes));
         raw.shutdownOutput();
-        assertThat(raw.receive()).as("an answer to part of a frame").isNull();
+        assertUnansweredToTheEnd();
         assertThat(machine.status().count("framesFromGuest")).isEqualTo(before.count("framesFromGuest"));
     }
 
@@ -180,7 +189,7 @@ class BadChannelInputTest {
     void theEndInTheMiddleOfAFrameThatIsSteppedOverDeliversNothing() throws IOException {
         raw.write(Arrays.copyOf(RawGuest.framed(new byte[100_000]), 50_000));
         raw.shutdownOutput();
-        assertThat(raw.receive()).as("an answer to part of a frame").isNull();
+        assertUnansweredToTheEnd();
         assertThat(machine.status().count("framesFromGuest")).isEqualTo(before.count("framesFromGuest"));
     }
 
@@ -204,7 +213,7 @@ class BadChannelInputTest {
             raw.write(ping);
         }
         // A question that is not dropped for want of room would be answered behind all that lies there.
-        Await.until("every ping is read by the backend", Duration.ofSeconds(10), () -> {
+        Await.until("every ping is read by the backend", Duration.ofSeconds(30), () -> {
             BackendStatus now = machine.status();
             return now.count("framesFromGuest") >= before.count("framesFromGuest") + 20_000;
         });

@@ -91,6 +91,15 @@ final class HostRig {
         return guest;
     }
 
+    /** Gives a connection up as when all flows together hold too much; on the event loop. */
+    void giveUp(HostStream stream) {
+        switch (stream) {
+            case NativeHostStream fast -> fast.shed();
+            case NettyHostStream portable -> portable.abort();
+            default -> throw new IllegalArgumentException("of neither kind: " + stream);
+        }
+    }
+
     /** Closes all; fails if a queue still holds memory or a listener threw. */
     void close() throws Exception {
         run(close);

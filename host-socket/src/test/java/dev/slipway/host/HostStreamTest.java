@@ -1,6 +1,7 @@
 package dev.slipway.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import dev.slipway.ethernet.Transport;
 import dev.slipway.seam.HostStream.ConnectFailure;
@@ -301,6 +302,33 @@ final class HostStreamTest {
             awaitStall(guest);
             rig.run(guest.stream::close);
             assertReset(peer);
+        }
+    }
+
+    @Test
+    void aFlowThatIsGivenUpEndsInAResetAndInNothingElse() throws Exception {
+        FakeGuest guest = rig.connect(server.getLocalPort()).awaitConnected();
+        try (Socket peer = HostRig.accept(server)) {
+            guest.send(20 * MIB, false, random);
+            awaitStall(guest);
+            rig.run(() -> {
+                long taken = guest.stream.taken();
+                rig.giveUp(guest.stream);
+                // The guest's end may come before the stack hears of the reset.
+                guest.stream.shutdownOutput();
+                assertThat(guest.stream.taken()).isEqualTo(taken);
+            });
+            guest.reset.get(10, TimeUnit.SECONDS);
+            InputStream in = peer.getInputStream();
+            byte[] buffer = new byte[64 << 10];
+            assertThatExceptionOfType(SocketException.class)
+                    .as("no end of stream")
+                    .isThrownBy(() -> {
+                        while (in.read(buffer) >= 0) {
+                            // what was sent before the reset
+                        }
+                    })
+                    .withMessageContaining("reset");
         }
     }
 
