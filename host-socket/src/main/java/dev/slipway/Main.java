@@ -96,6 +96,7 @@ public final class Main {
             case "run" -> new RunCommand();
             case "demo" -> new DemoCommand();
             case "probe" -> new ProbeCommand();
+            case "train" -> new TrainCommand();
             default -> null;
         };
     }
@@ -111,6 +112,7 @@ public final class Main {
     }
 
     private static int run(Command command, String[] args, PrintStream out, PrintStream err) {
+        command.prepare();
         CommandLine commandLine = usage(command);
         try {
             ParseResult parsed = commandLine.parseArgs(args);

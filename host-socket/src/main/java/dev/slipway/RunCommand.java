@@ -4,6 +4,7 @@ import dev.slipway.SettingSource.Value;
 import dev.slipway.control.ControlServer;
 import dev.slipway.control.Status;
 import dev.slipway.ethernet.SocketPathException;
+import dev.slipway.ethernet.Transport;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.InvalidPathException;
@@ -22,6 +23,12 @@ import picocli.CommandLine.ParseResult;
 final class RunCommand implements Command {
 
     private static final String CONFIG = "--config";
+
+    /** Netty's native part takes longer to come up than the flags take to be read, and a core is free for it. */
+    @Override
+    public void prepare() {
+        Thread.ofPlatform().daemon().name("prepare-transport").start(Transport.EPOLL::isAvailable);
+    }
 
     @Override
     public CommandSpec spec() {
