@@ -134,7 +134,11 @@ final class RunCommand implements Command {
                     settings.api().get(),
                     network.loops(),
                     network.transport(),
-                    () -> new Status(Main.version(), (System.nanoTime() - readyAt) / 1_000_000, network.status())));
+                    () -> new Status(
+                            Main.version(),
+                            (System.nanoTime() - readyAt) / 1_000_000,
+                            network.status(),
+                            network.limitations())));
         }
         Logger log = LoggerFactory.getLogger(RunCommand.class);
         if (!settings.published().isEmpty()) {

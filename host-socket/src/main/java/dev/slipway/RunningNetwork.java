@@ -79,6 +79,11 @@ final class RunningNetwork implements AutoCloseable {
         return vms;
     }
 
+    /** What this host cannot do for its guests, in words; a moment old. */
+    List<String> limitations() {
+        return network.limitations();
+    }
+
     private static void count(Map<String, Long> counters, LinkCounters link) {
         counters.put("framesFromGuest", link.framesFromGuest());
         counters.put("bytesFromGuest", link.bytesFromGuest());
@@ -105,6 +110,11 @@ final class RunningNetwork implements AutoCloseable {
         counters.put("udpRefusedByPolicy", host.datagramsRefusedByPolicy());
         counters.put("udpFromStrangers", host.datagramsFromStrangers());
         counters.put("udpOpen", (long) host.openDatagrams());
+        counters.put("pingsToHost", host.echoesToHost());
+        counters.put("pingsFromHost", host.echoesFromHost());
+        counters.put("pingsLost", host.echoesLost());
+        counters.put("pingOpen", (long) host.openEchoes());
+        counters.put("networkErrors", host.errorsFromHost());
         counters.put("socketsExhausted", host.socketsExhausted());
         counters.put("outOfMemory", host.outOfMemory());
         counters.put("stackFailures", host.stackFailures());

@@ -35,7 +35,7 @@ import org.junit.jupiter.api.Test;
 class ArchitectureTest {
     /** Bytes in, bytes out. */
     private static final String[] STACK_CORE =
-            packages("wire", "time", "seam", "ip", "tcp", "udp", "dhcp", "dns", "stack");
+            packages("wire", "time", "seam", "ip", "icmp", "tcp", "udp", "dhcp", "dns", "stack");
 
     /** Where frames come from. */
     private static final String[] ETHERNET_BRIDGE = packages("ethernet", "posix", "virtio", "tap");

@@ -5,6 +5,7 @@ import dev.slipway.ip.Neighbours;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.FrameSink;
 import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostEcho;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.StackSettings;
@@ -93,7 +94,7 @@ final class TcpUnderTest {
         if (segment.parse(fromGuest, 0, length, Segments.GUEST, Segments.SERVER, false) != DropReason.NONE) {
             throw new IllegalStateException("a good segment was rejected");
         }
-        table.input(segment, Segments.GUEST, Segments.SERVER, now);
+        table.input(segment, Segments.GUEST, Segments.SERVER, 63, now);
         table.endTurn(now);
         if (deadlines.next() <= now) {
             deadlines.poll(now);
@@ -149,13 +150,18 @@ final class TcpUnderTest {
     private final class Host implements HostSockets {
 
         @Override
-        public HostStream connect(IpAddress destination, int port, HostStream.Listener listener) {
+        public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
             last = new Swallowing(listener);
             return last;
         }
 
         @Override
         public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
+            return null;
+        }
+
+        @Override
+        public HostEcho openEcho(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
             return null;
         }
     }

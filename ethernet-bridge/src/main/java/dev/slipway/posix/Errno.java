@@ -8,10 +8,13 @@ public final class Errno {
     public static final int EAGAIN = 11;
     public static final int ENOMEM = 12;
     public static final int EACCES = 13;
+    public static final int EINVAL = 22;
     public static final int ENFILE = 23;
     public static final int EMFILE = 24;
     public static final int EPIPE = 32;
     public static final int EMSGSIZE = 90;
+    public static final int EPROTONOSUPPORT = 93;
+    public static final int EAFNOSUPPORT = 97;
     public static final int EADDRINUSE = 98;
     public static final int EADDRNOTAVAIL = 99;
     public static final int ENETDOWN = 100;
@@ -40,10 +43,13 @@ public final class Errno {
             case EAGAIN -> "EAGAIN: try again";
             case ENOMEM -> "ENOMEM: out of memory";
             case EACCES -> "EACCES: permission denied";
+            case EINVAL -> "EINVAL: invalid argument";
             case ENFILE -> "ENFILE: too many open files in the system";
             case EMFILE -> "EMFILE: too many open files";
             case EPIPE -> "EPIPE: broken pipe";
             case EMSGSIZE -> "EMSGSIZE: message too long";
+            case EPROTONOSUPPORT -> "EPROTONOSUPPORT: protocol not supported";
+            case EAFNOSUPPORT -> "EAFNOSUPPORT: address family not supported";
             case EADDRINUSE -> "EADDRINUSE: address already in use";
             case EADDRNOTAVAIL -> "EADDRNOTAVAIL: address not available";
             case ENETDOWN -> "ENETDOWN: network is down";

@@ -32,7 +32,22 @@ public final class Sockets {
     public static final int SO_MEMINFO = 55;
     public static final int IPPROTO_IP = 0;
     public static final int IPPROTO_TCP = 6;
+    public static final int IPPROTO_ICMP = 1;
+    public static final int IPPROTO_IPV6 = 41;
+    public static final int IPPROTO_ICMPV6 = 58;
     public static final int TCP_NODELAY = 1;
+    static final int IP_TTL = 2;
+    static final int IP_MTU_DISCOVER = 10;
+    static final int IP_RECVERR = 11;
+    static final int IP_RECVTTL = 12;
+    static final int IPV6_UNICAST_HOPS = 16;
+    static final int IPV6_MTU_DISCOVER = 23;
+    static final int IPV6_RECVERR = 25;
+    static final int IPV6_RECVHOPLIMIT = 51;
+    /** Routers may fragment what is sent; of both families. */
+    private static final int PMTUDISC_DONT = 0;
+    /** Nobody may fragment what is sent, and what exceeds the path MTU is refused; of both families. */
+    private static final int PMTUDISC_DO = 2;
 
     private static final int SOCK_NONBLOCK = 0x800;
     private static final int SOCK_CLOEXEC = 0x80000;
@@ -40,6 +55,7 @@ public final class Sockets {
     private static final int MSG_TRUNC = 0x20;
     private static final int MSG_DONTWAIT = 0x40;
     private static final int MSG_NOSIGNAL = 0x4000;
+    private static final int MSG_ERRQUEUE = 0x2000;
 
     /** Where the size of the send buffer lies in what SO_MEMINFO gives: SK_MEMINFO_SNDBUF (linux/sock_diag.h). */
     private static final int MEMINFO_SNDBUF = 12;
@@ -64,7 +80,12 @@ public final class Sockets {
 
     /** A new socket that does not block and is closed on exec. */
     public int open(int family, int type) {
-        return (int) kernel.call(Number.SOCKET, family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        return open(family, type, 0);
+    }
+
+    /** A new socket of a protocol that is not the usual one of its type; does not block and is closed on exec. */
+    public int open(int family, int type, int protocol) {
+        return (int) kernel.call(Number.SOCKET, family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     }
 
     /** Gives a descriptor back. It must not be used after that, as the next socket may get the same number. */
@@ -91,6 +112,31 @@ public final class Sockets {
     public int setOption(int fd, int level, int name, int value) {
         option.set(ValueLayout.JAVA_INT, 0, value);
         return (int) kernel.call(Number.SETSOCKOPT, fd, level, name, option.address(), 4, 0);
+    }
+
+    /** Sets the time to live that packets leave with, 1 to 255. */
+    public int setHopLimit(int fd, boolean ipv6, int hops) {
+        return ipv6 ? setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops) : setOption(fd, IPPROTO_IP, IP_TTL, hops);
+    }
+
+    /** Says whether anybody may fragment what is sent; if not, what exceeds the path MTU fails with EMSGSIZE. */
+    public int setDontFragment(int fd, boolean ipv6, boolean dontFragment) {
+        int discover = dontFragment ? PMTUDISC_DO : PMTUDISC_DONT;
+        return ipv6
+                ? setOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, discover)
+                : setOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, discover);
+    }
+
+    /** Says whether errors are kept for {@link #receiveError}; if not, those that were kept are dropped. */
+    public int keepErrors(int fd, boolean ipv6, boolean keep) {
+        return ipv6
+                ? setOption(fd, IPPROTO_IPV6, IPV6_RECVERR, keep ? 1 : 0)
+                : setOption(fd, IPPROTO_IP, IP_RECVERR, keep ? 1 : 0);
+    }
+
+    /** Makes {@link #receive(int, ReceivedMessage)} tell the time to live. */
+    public int tellHopLimit(int fd, boolean ipv6) {
+        return ipv6 ? setOption(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1) : setOption(fd, IPPROTO_IP, IP_RECVTTL, 1);
     }
 
     /** Makes the next close send a reset (SO_LINGER with a time of 0). */
@@ -198,5 +244,27 @@ public final class Sockets {
         int count = (int) kernel.call(Number.RECVMMSG, fd, batch.address(), ReceiveBatch.SLOTS, MSG_DONTWAIT, 0, 0);
         batch.received(Math.max(count, 0));
         return count;
+    }
+
+    /** Receives one datagram with what the kernel tells beside it: its length, which {@code message} then tells of. */
+    public int receive(int fd, ReceivedMessage message) {
+        return receive(fd, message, MSG_DONTWAIT);
+    }
+
+    /**
+     * Takes the oldest entry of a socket's error queue (IP_RECVERR, ip(7)), and with it the socket's pending error: the
+     * length of what is quoted of the packet at fault, which {@code message} then tells of.
+     */
+    public int receiveError(int fd, ReceivedMessage message) {
+        return receive(fd, message, MSG_ERRQUEUE | MSG_DONTWAIT);
+    }
+
+    private int receive(int fd, ReceivedMessage message, int flags) {
+        message.clear();
+        int length = (int) kernel.call(Number.RECVMSG, fd, message.headerAddress(), flags);
+        if (length >= 0) {
+            message.received(length);
+        }
+        return length;
     }
 }

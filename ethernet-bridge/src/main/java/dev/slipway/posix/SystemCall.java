@@ -79,6 +79,7 @@ final class SystemCall {
         CONNECT(42, 203),
         SENDTO(44, 206),
         RECVFROM(45, 207),
+        RECVMSG(47, 212),
         SHUTDOWN(48, 210),
         BIND(49, 200),
         GETSOCKNAME(51, 204),

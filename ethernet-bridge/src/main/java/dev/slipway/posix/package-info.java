@@ -6,7 +6,7 @@
  * "try again" is an answer like any other, so nothing throws for what the kernel says. All calls go through one downcall
  * of {@code syscall(2)}, because each new shape of downcall costs the start of the program some milliseconds. What the
  * kernel reads and writes ({@link dev.slipway.posix.SocketAddress}, {@link dev.slipway.posix.IoVectors}, {@link
- * dev.slipway.posix.SendBatch}, {@link dev.slipway.posix.ReceiveBatch}) is native memory, made once and patched for each
+ * dev.slipway.posix.SendBatch}, {@link dev.slipway.posix.ReceiveBatch}, {@link dev.slipway.posix.ReceivedMessage}) is native memory, made once and patched for each
  * call. Objects belong to one thread.
  *
  * <p>Limits: Linux on x86-64 and aarch64; {@link dev.slipway.posix.Sockets#isSupported} tells. Memory is passed by

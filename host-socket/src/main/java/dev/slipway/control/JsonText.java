@@ -47,6 +47,13 @@ final class JsonText {
         return this;
     }
 
+    /** An element of an array. */
+    JsonText value(String value) {
+        separate();
+        quote(value);
+        return this;
+    }
+
     private void separate() {
         if (!first) {
             text.append(',');

@@ -10,10 +10,12 @@ import java.util.TreeMap;
  * @param version of the program
  * @param uptimeMillis since the program was ready
  * @param vms in the order of the settings
+ * @param limitations what this host cannot do for its guests, in words
  */
-public record Status(String version, long uptimeMillis, List<Vm> vms) {
+public record Status(String version, long uptimeMillis, List<Vm> vms, List<String> limitations) {
 
     public Status {
+        limitations = List.copyOf(limitations);
         vms = List.copyOf(vms);
     }
 
@@ -42,6 +44,8 @@ public record Status(String version, long uptimeMillis, List<Vm> vms) {
             counts(json, "drops", vm.drops());
             json.end("}");
         }
+        json.end("]").key("limitations").begin("[");
+        limitations.forEach(json::value);
         return json.end("]").end("}").toString();
     }
 

@@ -91,6 +91,11 @@ final class Destinations {
         };
     }
 
+    /** The gateway, by which the guest hears of what the host itself says. */
+    IpAddress gateway() {
+        return IpAddress.ofV4(settings.gateway());
+    }
+
     /** The address to dial for a destination that leads somewhere. */
     IpAddress onHost(IpAddress destination, Way way) {
         return way == Way.LOCALHOST ? LOCALHOST : destination;

@@ -18,9 +18,14 @@ public final class HostCounters {
     long datagramsRefusedByPolicy;
     long datagramsLost;
     long datagramsFromStrangers;
+    long echoesToHost;
+    long echoesFromHost;
+    long echoesLost;
+    long errorsFromHost;
     long stackFailures;
     int openStreams;
     int openDatagrams;
+    int openEchoes;
 
     /** TCP connections that were begun. */
     public long connects() {
@@ -80,6 +85,26 @@ public final class HostCounters {
         return datagramsFromStrangers;
     }
 
+    /** Echo requests that the host sent. */
+    public long echoesToHost() {
+        return echoesToHost;
+    }
+
+    /** Answers to echo requests. */
+    public long echoesFromHost() {
+        return echoesFromHost;
+    }
+
+    /** Echo requests that the host's kernel did not take. */
+    public long echoesLost() {
+        return echoesLost;
+    }
+
+    /** Errors that the network reported about what the host had sent for the guest. */
+    public long errorsFromHost() {
+        return errorsFromHost;
+    }
+
     /** Exceptions out of the stack, or out of what it does with an event. */
     public long stackFailures() {
         return stackFailures;
@@ -93,5 +118,10 @@ public final class HostCounters {
     /** UDP sockets that are open. */
     public int openDatagrams() {
         return openDatagrams;
+    }
+
+    /** Ping sockets that are open. */
+    public int openEchoes() {
+        return openEchoes;
     }
 }

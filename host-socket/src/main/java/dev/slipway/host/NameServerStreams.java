@@ -3,6 +3,7 @@ package dev.slipway.host;
 import dev.slipway.dns.DnsStream;
 import dev.slipway.dns.NameServer;
 import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostEcho;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.StackSettings;
@@ -54,14 +55,14 @@ final class NameServerStreams implements HostSockets, AutoCloseable {
     }
 
     @Override
-    public HostStream connect(IpAddress destination, int port, HostStream.Listener listener) {
+    public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
         if (port != DnsMessage.PORT || !destination.equals(gateway)) {
-            return sockets.connect(destination, port, listener);
+            return sockets.connect(destination, port, hopLimit, listener);
         }
         streams.removeIf(DnsStream::isClosed);
         if (streams.size() >= MAX_STREAMS) {
             // Nobody listens at the gateway behind this: a refusal.
-            return sockets.connect(destination, port, listener);
+            return sockets.connect(destination, port, hopLimit, listener);
         }
         DnsStream stream = new DnsStream(names, listener, this::later);
         streams.add(stream);
@@ -106,6 +107,11 @@ final class NameServerStreams implements HostSockets, AutoCloseable {
     @Override
     public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
         return sockets.openDatagrams(preferredPort, listener);
+    }
+
+    @Override
+    public HostEcho openEcho(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
+        return sockets.openEcho(preferredIdentifier, ipv6, listener);
     }
 
     /** Resets the connections to the name server. */

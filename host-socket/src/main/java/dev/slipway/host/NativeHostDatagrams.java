@@ -5,6 +5,8 @@ import dev.slipway.posix.ReceiveBatch;
 import dev.slipway.posix.SendBatch;
 import dev.slipway.posix.Sockets;
 import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.IcmpError;
+import dev.slipway.wire.Icmpv4Packet;
 import dev.slipway.wire.IpAddress;
 import io.netty.channel.IoEvent;
 import io.netty.channel.IoRegistration;
@@ -27,8 +29,9 @@ import java.lang.foreign.MemorySegment;
  * received is handed on before the next call. Registered level-triggered and once; after {@link #EVENT_DATAGRAMS} or
  * {@link #EVENT_BYTES} the others have their turn, and the link to the guest is emptied.
  *
- * <p>The socket is not connected, as one guest port speaks with many peers, and an unconnected socket does not hear that
- * a peer's port is closed: {@code refused} comes only for the gateway, where the answer is known without asking.
+ * <p>The socket is not connected, as one guest port speaks with many peers. What the network says about a datagram (port
+ * unreachable, no way, too big, time exceeded) the kernel keeps in the socket's error queue, and it lets the next call
+ * fail: so a call that fails reads the queue, tells the guest of what was about others, and is done once more.
  */
 final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
 
@@ -47,6 +50,8 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
     /** Bytes after which one event ends: less than the queue to the guest holds. */
     private static final int EVENT_BYTES = 256 << 10;
 
+    private static final int EVENT_ERRORS = 64;
+    private static final byte[] NOTHING = new byte[0];
     private static final int READABLE = EpollIoOps.EPOLLIN.value();
     private static final int ERROR = EpollIoOps.EPOLLERR.value();
 
@@ -69,6 +74,17 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
 
     private SendBatch gathered;
 
+    /** Where what was gathered goes, as the guest names it. */
+    private IpAddress gatheredFor;
+
+    /** What packets leave with. */
+    private int hopLimit;
+
+    private boolean dontFragment;
+
+    /** Of the call that failed last with EMSGSIZE, or 0. */
+    private int pathMtu;
+
     /** Where the last datagram came from; no datagram comes from 0.0.0.0. */
     private int lastSource;
 
@@ -81,6 +97,8 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         this.listener = listener;
         this.fd = fd;
         this.descriptor = new FileDescriptor(fd);
+        sockets.keepErrors(fd, false, true);
+        sockets.setDontFragment(fd, false, false);
     }
 
     /** Begins to receive; false if the event loop does not take the socket. */
@@ -102,11 +120,14 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
     // --- guest to host ------------------------------------------------------------------------------------------
 
     @Override
-    public Verdict send(IpAddress destination, int port, MemorySegment source, long offset, int length) {
+    public Verdict send(
+            IpAddress destination, int port, int hops, boolean whole, MemorySegment source, long offset, int length) {
         if (closed) {
             return Verdict.LOST;
         }
+        boolean sameTerms = hops == hopLimit && whole == dontFragment;
         if (proven != null
+                && sameTerms
                 && port == provenPort
                 && source.isNative()
                 && length <= MAX_PAYLOAD
@@ -117,7 +138,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         Destinations.Way way = destinations.judge(destination);
         Verdict refusal = switch (way) {
             case DIRECT, LOCALHOST -> null;
-            case NOBODY_LISTENS -> refuseLater(destination, port);
+            case NOBODY_LISTENS -> Verdict.PORT_UNREACHABLE;
             case HOST_UNREACHABLE -> Verdict.HOST_UNREACHABLE;
             case NETWORK_UNREACHABLE -> Verdict.NETWORK_UNREACHABLE;
             case PROHIBITED -> Verdict.PROHIBITED;
@@ -131,15 +152,34 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         }
         // What was gathered goes before it: the order stays.
         sendGathered();
+        if (!sameTerms) {
+            setTerms(hops, whole);
+        }
         return sendNow(destination, way, port, source, offset, length);
+    }
+
+    private void setTerms(int hops, boolean whole) {
+        if (hops != hopLimit) {
+            sockets.setHopLimit(fd, false, hops);
+            hopLimit = hops;
+        }
+        if (whole != dontFragment) {
+            sockets.setDontFragment(fd, false, whole);
+            dontFragment = whole;
+        }
     }
 
     private Verdict sendNow(
             IpAddress destination, Destinations.Way way, int port, MemorySegment source, long offset, int length) {
         boolean isNative = source.isNative();
         MemorySegment bytes = isNative ? source : owner.sendMemory(source, offset, length);
+        long from = isNative ? offset : 0;
         IpAddress dialled = destinations.onHost(destination, way);
-        int result = sockets.send(fd, bytes, isNative ? offset : 0, length, owner.address(dialled, port));
+        pathMtu = 0;
+        int result = sockets.send(fd, bytes, from, length, owner.address(dialled, port));
+        if (result < 0 && tellErrorsLater()) {
+            result = sockets.send(fd, bytes, from, length, owner.address(dialled, port));
+        }
         if (result < 0) {
             proven = null;
             owner.counters().datagramsLost++;
@@ -152,18 +192,37 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         return Verdict.SENT;
     }
 
-    private Verdict refuseLater(IpAddress destination, int port) {
+    @Override
+    public int pathMtu() {
+        return pathMtu;
+    }
+
+    /** Takes all errors there are; returns whether one of them is about something sent before. */
+    private boolean tellErrorsLater() {
+        ErrorQueue errors = owner.errors();
+        boolean found = false;
+        while (errors.next(fd)) {
+            if (errors.isLocal()) {
+                pathMtu = errors.pathMtu();
+                continue;
+            }
+            found = true;
+            if (errors.error() != null && errors.destination() != null) {
+                tellLater(KeptError.of(errors));
+            }
+        }
+        return found;
+    }
+
+    private void tellLater(KeptError kept) {
         owner.loop().execute(() -> {
             if (!closed) {
                 owner.touched();
-                try {
-                    listener.refused(destination, port);
-                } catch (RuntimeException e) {
-                    owner.failed(e);
-                }
+                owner.guarded(
+                        () -> listener.failed(kept.destination(), kept.port(), kept.error(), kept.quoted(), 0, (int)
+                                kept.quoted().byteSize()));
             }
         });
-        return Verdict.SENT;
     }
 
     /** What an error of sendto(2) means for the guest. */
@@ -179,6 +238,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
 
     private void gather(MemorySegment source, long offset, int length) {
         if (gathered == null) {
+            gatheredFor = proven;
             gathered = owner.takeBatch().to(provenDialled, provenPort);
         }
         gathered.add(source, offset, length);
@@ -194,19 +254,35 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         SendBatch batch = gathered;
         gathered = null;
         int first = 0;
+        boolean again = true;
         while (first < batch.size()) {
             int sent = sockets.send(fd, batch, first);
             if (sent > 0) {
                 owner.counters().datagramsToHost += sent;
                 first += sent;
+                again = true;
                 continue;
             }
             proven = null;
+            pathMtu = 0;
+            if (again && tellErrorsLater()) {
+                again = false;
+                continue;
+            }
+            if (pathMtu > 0) {
+                tellLater(tooBig(pathMtu));
+            }
             int lost = Errno.isAgain(sent) ? batch.size() - first : 1;
             owner.counters().datagramsLost += lost;
             first += lost;
         }
         owner.giveBack(batch);
+    }
+
+    private KeptError tooBig(int mtu) {
+        IcmpError error = new IcmpError(
+                destinations.gateway(), Icmpv4Packet.UNREACHABLE, Icmpv4Packet.CODE_FRAGMENTATION_NEEDED, mtu);
+        return new KeptError(gatheredFor, provenPort, error, MemorySegment.ofArray(NOTHING));
     }
 
     @Override
@@ -228,12 +304,28 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
             return;
         }
         int ops = ((EpollIoEvent) event).ops().value();
-        if ((ops & ERROR) != 0 && sockets.pendingError(fd) != 0) {
-            // An error that the kernel kept for this socket; the datagram it speaks of is lost, the socket is not.
-            owner.counters().datagramsLost++;
+        if ((ops & ERROR) != 0) {
+            tellErrors();
         }
-        if ((ops & READABLE) != 0) {
+        if ((ops & READABLE) != 0 && !closed) {
             receive();
+        }
+    }
+
+    private void tellErrors() {
+        ErrorQueue errors = owner.errors();
+        for (int i = 0; i < EVENT_ERRORS && !closed; i++) {
+            if (!errors.next(fd)) {
+                // Nothing is kept of it, so there is nothing to tell; but the kernel would report it for ever.
+                sockets.pendingError(fd);
+                return;
+            }
+            IpAddress destination = errors.destination();
+            if (errors.error() != null && destination != null) {
+                owner.touched();
+                owner.guarded(() -> listener.failed(
+                        destination, errors.port(), errors.error(), errors.quoted(), 0, errors.quotedLength()));
+            }
         }
     }
 
@@ -245,9 +337,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         do {
             count = sockets.receive(fd, batch);
             if (count < 0) {
-                if (!Errno.isAgain(count)) {
-                    owner.counters().datagramsLost++;
-                }
+                // Nothing is there; or an error is, and with it the next event.
                 return;
             }
             owner.touched();

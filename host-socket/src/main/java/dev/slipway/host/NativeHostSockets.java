@@ -3,10 +3,12 @@ package dev.slipway.host;
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.IoVectors;
 import dev.slipway.posix.ReceiveBatch;
+import dev.slipway.posix.ReceivedMessage;
 import dev.slipway.posix.SendBatch;
 import dev.slipway.posix.SocketAddress;
 import dev.slipway.posix.Sockets;
 import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostEcho;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.HostStream.ConnectFailure;
@@ -56,6 +58,9 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     private final ArrayDeque<byte[]> smalls = new ArrayDeque<>();
     private final Set<NativeHostDatagrams> datagrams = new HashSet<>();
     private final ArrayDeque<SendBatch> batches = new ArrayDeque<>();
+    private final Set<NativeHostEcho> echoes = new HashSet<>();
+    private ErrorQueue errors;
+    private ReceivedMessage echoMessage;
     private ReceiveBatch receiveBatch;
     private MemorySegment sendMemory;
     private final ArrayDeque<byte[]> tinies = new ArrayDeque<>();
@@ -80,7 +85,7 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     }
 
     @Override
-    public HostStream connect(IpAddress destination, int port, HostStream.Listener listener) {
+    public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
         Destinations.Way way = destinations.judge(destination);
         ConnectFailure refusal = Destinations.refusal(way);
         if (refusal != null) {
@@ -94,13 +99,17 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
             return failedStream(listener, ConnectFailure.EXHAUSTED);
         }
         sockets.setOption(fd, Sockets.IPPROTO_TCP, Sockets.TCP_NODELAY, 1);
+        sockets.keepErrors(fd, !dialled.isV4(), true);
+        if (hopLimit != 0 && way == Destinations.Way.DIRECT) {
+            sockets.setHopLimit(fd, !dialled.isV4(), hopLimit);
+        }
         int result = sockets.connect(fd, address.set(dialled, port));
         if (result < 0 && result != -Errno.EINPROGRESS) {
             sockets.close(fd);
             counters.connectsFailed++;
             return failedStream(listener, failureOf(-result));
         }
-        NativeHostStream stream = new NativeHostStream(this, listener, fd);
+        NativeHostStream stream = new NativeHostStream(this, listener, fd, !dialled.isV4());
         counters.connects++;
         streams.add(stream);
         counters.openStreams = streams.size();
@@ -109,7 +118,7 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     }
 
     private HostStream failedStream(HostStream.Listener listener, ConnectFailure failure) {
-        NativeHostStream stream = new NativeHostStream(this, listener, -1);
+        NativeHostStream stream = new NativeHostStream(this, listener, -1, false);
         stream.fail(failure);
         return stream;
     }
@@ -147,6 +156,26 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
         }
         datagrams.add(socket);
         counters.openDatagrams = datagrams.size();
+        return socket;
+    }
+
+    @Override
+    public HostEcho openEcho(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
+        int fd = NativeHostEcho.openSocket(sockets, ipv6);
+        if (NativeHostEcho.isForbidden(fd)) {
+            return NoEcho.INSTANCE;
+        }
+        if (echoMessage == null) {
+            echoMessage = new ReceivedMessage(NativeHostEcho.MAX_MESSAGE);
+        }
+        NativeHostEcho socket =
+                fd < 0 ? null : NativeHostEcho.open(this, destinations, listener, ipv6, fd, preferredIdentifier);
+        if (socket == null) {
+            counters.socketsExhausted++;
+            return null;
+        }
+        echoes.add(socket);
+        counters.openEchoes = echoes.size();
         return socket;
     }
 
@@ -267,6 +296,33 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
         return sendMemory;
     }
 
+    /** What the kernel kept of errors; read at once, as all sockets of this VM share it. */
+    ErrorQueue errors() {
+        if (errors == null) {
+            errors = new ErrorQueue(sockets, destinations, counters);
+        }
+        return errors;
+    }
+
+    /** What every answer to a ping is received into: it is handed on before the next call. */
+    ReceivedMessage echoMessage() {
+        return echoMessage;
+    }
+
+    /** Tells the stack of an event. A listener that throws loses this one event. */
+    void guarded(Runnable event) {
+        try {
+            event.run();
+        } catch (RuntimeException e) {
+            failed(e);
+        }
+    }
+
+    void closed(NativeHostEcho socket) {
+        echoes.remove(socket);
+        counters.openEchoes = echoes.size();
+    }
+
     SendBatch takeBatch() {
         SendBatch taken = batches.poll();
         return taken == null ? new SendBatch(BATCH) : taken;
@@ -289,5 +345,6 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     public void close() {
         new ArrayList<>(streams).forEach(NativeHostStream::reset);
         new ArrayList<>(datagrams).forEach(NativeHostDatagrams::close);
+        new ArrayList<>(echoes).forEach(NativeHostEcho::close);
     }
 }

@@ -4,6 +4,7 @@ import dev.slipway.posix.Errno;
 import dev.slipway.posix.IoVectors;
 import dev.slipway.posix.Sockets;
 import dev.slipway.seam.HostStream;
+import dev.slipway.seam.IcmpError;
 import io.netty.channel.IoEvent;
 import io.netty.channel.IoRegistration;
 import io.netty.channel.epoll.EpollIoEvent;
@@ -73,6 +74,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private final Sockets sockets;
     private final Listener listener;
     private final int fd;
+    private final boolean ipv6;
     private FileDescriptor descriptor;
     private IoRegistration registration;
     private State state = State.CONNECTING;
@@ -109,11 +111,12 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private boolean shutdownWanted;
     private boolean outputShutdown;
 
-    NativeHostStream(NativeHostSockets owner, Listener listener, int fd) {
+    NativeHostStream(NativeHostSockets owner, Listener listener, int fd, boolean ipv6) {
         this.owner = owner;
         this.sockets = owner.sockets();
         this.listener = listener;
         this.fd = fd;
+        this.ipv6 = ipv6;
         this.promised = PROMISE_INITIAL;
     }
 
@@ -141,7 +144,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         registration = registered.getNow();
         registration.submit(INTEREST);
         if (result == 0) {
-            state = State.OPEN;
+            opened();
             owner.loop().execute(this);
         }
     }
@@ -185,12 +188,17 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
             if ((ops & (WRITABLE | ERROR | HANG_UP)) == 0) {
                 return;
             }
+            IcmpError said = (ops & ERROR) != 0 ? errorOfConnect() : null;
+            if (said != null) {
+                connectFailed(said);
+                return;
+            }
             int error = sockets.pendingError(fd);
             if (error != 0) {
                 connectFailed(NativeHostSockets.failureOf(Math.abs(error)));
                 return;
             }
-            state = State.OPEN;
+            opened();
             listener.connected();
         } else if ((ops & ERROR) != 0 && sockets.pendingError(fd) != 0) {
             hostReset();
@@ -208,11 +216,36 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         }
     }
 
+    /** From now on an error that a router reports is a matter of the kernel's, which tries on (RFC 1122, 4.2.3.9). */
+    private void opened() {
+        state = State.OPEN;
+        sockets.keepErrors(fd, ipv6, false);
+    }
+
+    /** What the network said about the kernel's SYN, or {@code null}. */
+    private IcmpError errorOfConnect() {
+        ErrorQueue errors = owner.errors();
+        IcmpError said = null;
+        while (said == null && errors.next(fd)) {
+            said = errors.error();
+        }
+        return said;
+    }
+
+    private void connectFailed(IcmpError said) {
+        giveUpConnecting();
+        listener.failed(said);
+    }
+
     private void connectFailed(ConnectFailure reason) {
+        giveUpConnecting();
+        listener.failed(reason);
+    }
+
+    private void giveUpConnecting() {
         owner.counters().connectsFailed++;
         release();
         sockets.close(fd);
-        listener.failed(reason);
     }
 
     private void hostReset() {

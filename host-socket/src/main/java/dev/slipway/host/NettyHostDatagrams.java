@@ -22,8 +22,8 @@ import java.nio.ByteBuffer;
  * A UDP socket of the host over a Netty channel, on any transport.
  *
  * <p>Each datagram is sent at once, so that {@link #send} can say what the kernel said. The socket is not connected, as
- * one guest port speaks with many peers, and an unconnected socket does not hear that a peer's port is closed: {@code
- * refused} comes only for the gateway, where the answer is known without asking.
+ * one guest port speaks with many peers, and an unconnected socket does not hear that a peer's port is closed, as far as
+ * portable code goes. Nor can that set a time to live; and the kernel decides whether what is sent may be fragmented.
  */
 final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements HostDatagrams {
 
@@ -79,14 +79,21 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
     }
 
     @Override
-    public Verdict send(IpAddress destination, int port, MemorySegment source, long offset, int length) {
+    public Verdict send(
+            IpAddress destination,
+            int port,
+            int hopLimit,
+            boolean dontFragment,
+            MemorySegment source,
+            long offset,
+            int length) {
         if (closed) {
             return Verdict.LOST;
         }
         Destinations.Way way = destinations.judge(destination);
         Verdict refusal = switch (way) {
             case DIRECT, LOCALHOST -> null;
-            case NOBODY_LISTENS -> refuseLater(destination, port);
+            case NOBODY_LISTENS -> Verdict.PORT_UNREACHABLE;
             case HOST_UNREACHABLE -> Verdict.HOST_UNREACHABLE;
             case NETWORK_UNREACHABLE -> Verdict.NETWORK_UNREACHABLE;
             case PROHIBITED -> Verdict.PROHIBITED;
@@ -112,13 +119,9 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
         }
     }
 
-    private Verdict refuseLater(IpAddress destination, int port) {
-        owner.loop().execute(() -> {
-            if (!closed) {
-                tell(() -> listener.refused(destination, port));
-            }
-        });
-        return Verdict.SENT;
+    @Override
+    public int pathMtu() {
+        return 0;
     }
 
     private InetSocketAddress addressOf(IpAddress destination, Destinations.Way way, int port) {

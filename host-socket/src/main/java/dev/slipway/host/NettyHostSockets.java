@@ -2,6 +2,7 @@ package dev.slipway.host;
 
 import dev.slipway.ethernet.Transport;
 import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostEcho;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.HostStream.ConnectFailure;
@@ -70,7 +71,7 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
     // ---- TCP
 
     @Override
-    public HostStream connect(IpAddress destination, int port, HostStream.Listener listener) {
+    public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
         NettyHostStream stream = new NettyHostStream(this, listener);
         Destinations.Way way = destinations.judge(destination);
         ConnectFailure refusal = Destinations.refusal(way);
@@ -172,6 +173,11 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
         datagrams.add(socket);
         counters.openDatagrams = datagrams.size();
         return socket;
+    }
+
+    @Override
+    public HostEcho openEcho(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
+        return NoEcho.INSTANCE;
     }
 
     private boolean open(NettyHostDatagrams socket, int port) {

@@ -8,6 +8,7 @@ import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.QemuStreamLink;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.posix.Errno;
 import dev.slipway.posix.Sockets;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
@@ -16,7 +17,10 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The VMs of one network: each on an event loop and with a stack of its own, all with one table of addresses, so that
@@ -30,10 +34,14 @@ public final class VmNetwork implements AutoCloseable {
     /** Bytes of a capture file at which a new one begins. */
     private static final long CAPTURE_BYTES = 64L << 20;
 
+    private static final Logger LOG = LoggerFactory.getLogger(VmNetwork.class);
+
     private final Transport transport;
     private final LeaseTable leases;
     private final List<MultiThreadIoEventLoopGroup> loops = new ArrayList<>();
     private final List<VmSession> sessions = new ArrayList<>();
+
+    private volatile List<String> limitations = List.of();
 
     private VmNetwork(NetworkSettings settings) {
         transport = settings.transport();
@@ -55,13 +63,40 @@ public final class VmNetwork implements AutoCloseable {
             if (network.transport == Transport.NATIVE) {
                 // On a thread of its own: the first guest's lease does not wait for it, and its first connection
                 // hardly.
-                Thread.ofPlatform().daemon().name("prepare-sockets").start(Sockets::prepare);
+                Thread.ofPlatform().daemon().name("prepare-sockets").start(network::prepare);
+            } else {
+                network.cannot("ping of addresses beyond the gateway: transport "
+                        + network.transport.name().toLowerCase(Locale.ROOT)
+                        + " has no ping sockets");
             }
         } catch (IOException | RuntimeException e) {
             network.close();
             throw e;
         }
         return network;
+    }
+
+    /** Makes the first calls to the system, and finds out what it does not let this process do. */
+    private void prepare() {
+        Sockets.prepare();
+        Sockets sockets = new Sockets();
+        int fd = NativeHostEcho.openSocket(sockets, false);
+        if (fd >= 0) {
+            sockets.close(fd);
+        } else if (NativeHostEcho.isForbidden(fd)) {
+            cannot("ping of addresses beyond the gateway: no ping sockets for this process (" + Errno.name(-fd)
+                    + "; see sysctl net.ipv4.ping_group_range)");
+        }
+    }
+
+    private void cannot(String what) {
+        LOG.warn("not on this host: {}; all else works", what);
+        limitations = List.of(what);
+    }
+
+    /** What this host cannot do for its guests, in words; known soon after the start. */
+    public List<String> limitations() {
+        return limitations;
     }
 
     private void serve(NetworkSettings settings, Path path) throws IOException {

@@ -34,7 +34,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 class ControlServerTest {
 
     private static final Status STATUS = new Status(
-            "1.2", 34, List.of(new Status.Vm("qemu:/a \"b\"\n", true, Map.of("frames", 5L), Map.of("runt", 6L))));
+            "1.2",
+            34,
+            List.of(new Status.Vm("qemu:/a \"b\"\n", true, Map.of("frames", 5L), Map.of("runt", 6L))),
+            List.of("no x"));
 
     @TempDir
     Path folder;
@@ -87,10 +90,10 @@ class ControlServerTest {
         assertThat(get("/v1/status"))
                 .startsWith("HTTP/1.1 200 OK\r\n")
                 .contains("application/json")
-                .endsWith(
-                        "\r\n\r\n"
-                            + "{\"version\":\"1.2\",\"uptimeMillis\":34,\"vms\":[{\"socket\":\"qemu:/a"
-                            + " \\\"b\\\"\\u000a\",\"attached\":true,\"counters\":{\"frames\":5},\"drops\":{\"runt\":6}}]}\n");
+                .endsWith("\r\n\r\n"
+                        + "{\"version\":\"1.2\",\"uptimeMillis\":34,\"vms\":[{\"socket\":\"qemu:/a"
+                        + " \\\"b\\\"\\u000a\",\"attached\":true,\"counters\":{\"frames\":5},\"drops\":{\"runt\":6}}]"
+                        + ",\"limitations\":[\"no x\"]}\n");
     }
 
     @Test

@@ -1,9 +1,12 @@
 package dev.slipway.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.slipway.ethernet.Transport;
 import dev.slipway.seam.HostDatagrams;
 import dev.slipway.seam.HostDatagrams.Verdict;
+import dev.slipway.seam.IcmpError;
 import dev.slipway.wire.IpAddress;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -34,7 +37,7 @@ final class HostDatagramsTest implements HostDatagrams.Listener {
     private record Received(IpAddress source, int port, byte[] bytes) {}
 
     private final BlockingQueue<Received> received = new LinkedBlockingQueue<>();
-    private final BlockingQueue<String> refused = new LinkedBlockingQueue<>();
+    private final BlockingQueue<String> failed = new LinkedBlockingQueue<>();
     private HostRig rig;
     private DatagramSocket peer;
 
@@ -59,8 +62,10 @@ final class HostDatagramsTest implements HostDatagrams.Listener {
     }
 
     @Override
-    public void refused(IpAddress destination, int port) {
-        refused.add(destination + ":" + port);
+    public void failed(
+            IpAddress destination, int port, IcmpError error, MemorySegment quoted, long offset, int length) {
+        failed.add(destination + ":" + port + " " + error.type() + "/" + error.code() + " by " + error.reporter()
+                + " of " + length + " bytes");
     }
 
     private HostDatagrams open(int port) throws Exception {
@@ -77,7 +82,7 @@ final class HostDatagramsTest implements HostDatagrams.Listener {
 
     private Verdict send(HostDatagrams socket, IpAddress to, int port, byte[] bytes) throws Exception {
         return rig.call(() -> {
-            Verdict verdict = socket.send(to, port, MemorySegment.ofArray(bytes), 0, bytes.length);
+            Verdict verdict = socket.send(to, port, 64, false, MemorySegment.ofArray(bytes), 0, bytes.length);
             socket.flush();
             return verdict;
         });
@@ -147,11 +152,66 @@ final class HostDatagramsTest implements HostDatagrams.Listener {
         assertThat(send(socket, loopback, 9, pattern(1))).isEqualTo(Verdict.HOST_UNREACHABLE);
         assertThat(send(socket, metadata, 80, pattern(1))).isEqualTo(Verdict.PROHIBITED);
         assertThat(send(socket, new IpAddress(1, 1), 80, pattern(1))).isEqualTo(Verdict.NETWORK_UNREACHABLE);
-        assertThat(send(socket, gateway, 99, pattern(1))).isEqualTo(Verdict.SENT);
-        assertThat(refused.poll(10, TimeUnit.SECONDS)).isEqualTo("192.168.65.1:99");
+        assertThat(send(socket, gateway, 99, pattern(1))).isEqualTo(Verdict.PORT_UNREACHABLE);
         assertThat(send(socket, HostRig.HOST, 9, pattern(65_508))).isEqualTo(Verdict.TOO_BIG);
         assertThat(rig.counters.datagramsRefusedByPolicy()).isEqualTo(4);
         assertThat(rig.counters.datagramsToHost()).isZero();
+    }
+
+    /** Only Linux's own calls tell; elsewhere an unconnected socket does not hear of it. */
+    @Test
+    void aClosedPortIsToldAtOnceAndCostsNoOtherDatagram() throws Exception {
+        assumeTrue(rig.transport == Transport.NATIVE, "needs the error queue");
+        int closed;
+        try (DatagramSocket probe = new DatagramSocket(0, InetAddress.getLoopbackAddress())) {
+            closed = probe.getLocalPort();
+        }
+        HostDatagrams socket = open(0);
+        for (int i = 0; i < 50; i++) {
+            assertThat(send(socket, HostRig.HOST, closed, pattern(10))).isEqualTo(Verdict.SENT);
+            assertThat(send(socket, HostRig.HOST, peer.getLocalPort(), pattern(i)))
+                    .isEqualTo(Verdict.SENT);
+        }
+        for (int i = 0; i < 50; i++) {
+            assertThat(failed.poll(10, TimeUnit.SECONDS))
+                    .isEqualTo("192.168.65.254:" + closed + " 3/3 by 192.168.65.254 of 10 bytes");
+            DatagramPacket packet = new DatagramPacket(new byte[100], 100);
+            peer.receive(packet);
+            assertThat(packet.getLength()).isEqualTo(i);
+        }
+        assertThat(rig.counters.datagramsLost()).isZero();
+    }
+
+    /** The same for datagrams of one turn, which go out by one call. */
+    @Test
+    void aClosedPortCostsNoDatagramOfABatch() throws Exception {
+        assumeTrue(rig.transport == Transport.NATIVE, "needs the error queue");
+        int closed;
+        try (DatagramSocket probe = new DatagramSocket(0, InetAddress.getLoopbackAddress())) {
+            closed = probe.getLocalPort();
+        }
+        HostDatagrams socket = open(0);
+        rig.run(() -> {
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment memory = arena.allocate(100);
+                for (int round = 0; round < 20; round++) {
+                    for (int i = 0; i < 5; i++) {
+                        socket.send(HostRig.HOST, closed, 64, false, memory, 0, 10);
+                    }
+                    for (int i = 0; i < 5; i++) {
+                        socket.send(HostRig.HOST, peer.getLocalPort(), 64, false, memory, 0, round * 5 + i);
+                    }
+                    socket.flush();
+                }
+            }
+        });
+        for (int i = 0; i < 100; i++) {
+            DatagramPacket packet = new DatagramPacket(new byte[200], 200);
+            peer.receive(packet);
+            assertThat(packet.getLength()).isEqualTo(i);
+        }
+        assertThat(failed.poll(10, TimeUnit.SECONDS)).startsWith("192.168.65.254:" + closed + " 3/3");
+        assertThat(rig.counters.datagramsLost()).isZero();
     }
 
     @Test
@@ -205,7 +265,7 @@ final class HostDatagramsTest implements HostDatagrams.Listener {
                     byte[] bytes = numbered(first + i);
                     long at = (long) i * NUMBERED_MAX;
                     MemorySegment.copy(bytes, 0, memory, ValueLayout.JAVA_BYTE, at, bytes.length);
-                    assertThat(socket.send(HostRig.HOST, peer.getLocalPort(), memory, at, bytes.length))
+                    assertThat(socket.send(HostRig.HOST, peer.getLocalPort(), 64, false, memory, at, bytes.length))
                             .isIn(Verdict.SENT, Verdict.LOST);
                 }
                 socket.flush();
@@ -262,7 +322,8 @@ final class HostDatagramsTest implements HostDatagrams.Listener {
             rig.run(() -> {
                 for (int i = 0; i < 60; i++) {
                     int port = i % 6 < 3 ? peer.getLocalPort() : other.getLocalPort();
-                    assertThat(socket.send(HostRig.HOST, port, memory, i, 1)).isEqualTo(Verdict.SENT);
+                    assertThat(socket.send(HostRig.HOST, port, 64, false, memory, i, 1))
+                            .isEqualTo(Verdict.SENT);
                 }
                 socket.close();
             });
@@ -287,7 +348,8 @@ final class HostDatagramsTest implements HostDatagrams.Listener {
             }
 
             @Override
-            public void refused(IpAddress destination, int port) {
+            public void failed(
+                    IpAddress destination, int port, IcmpError error, MemorySegment quoted, long offset, int length) {
                 throw new AssertionError("nothing was sent");
             }
         }));

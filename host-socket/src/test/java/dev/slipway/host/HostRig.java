@@ -84,7 +84,7 @@ final class HostRig {
         FakeGuest guest = new FakeGuest(this);
         run(() -> {
             guest.inSeam = true;
-            HostStream stream = sockets.connect(address, port, guest);
+            HostStream stream = sockets.connect(address, port, 0, guest);
             guest.inSeam = false;
             guest.stream = stream;
         });

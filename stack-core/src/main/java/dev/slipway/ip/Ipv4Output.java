@@ -2,6 +2,7 @@ package dev.slipway.ip;
 
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.FrameSink;
+import dev.slipway.seam.IcmpError;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DropReason;
@@ -10,7 +11,6 @@ import dev.slipway.wire.Frame;
 import dev.slipway.wire.Icmpv4Packet;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.MacAddress;
-import dev.slipway.wire.TcpSegment;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -25,6 +25,8 @@ public final class Ipv4Output {
     private static final int TTL = 64;
     /** What an ICMP error quotes of the packet at fault: its IP header and 8 bytes (RFC 792). */
     private static final int QUOTED = 8;
+    /** The most that is quoted of a payload: an error has 576 bytes at most (RFC 1812, section 4.3.2.3). */
+    private static final int QUOTED_MAX = 520;
     /** ICMP errors: 100 a second, in bursts of 100 at most (RFC 1812, section 4.3.2.8). */
     private static final int ERROR_BURST = 100;
 
@@ -176,36 +178,46 @@ public final class Ipv4Output {
     }
 
     /**
-     * Sends ICMP destination unreachable about a packet of the guest's that is gone, its headers made anew from what a
-     * flow remembers.
+     * Sends an ICMP error about a packet of the guest's that is gone, its IP header made anew.
      *
-     * @param ports source and destination port, as the first 4 bytes of the transport header
-     * @param next the 4 bytes after the ports: TCP's sequence number, UDP's length and checksum
+     * @param from who says it, as the guest is to see it
+     * @param guest the packet's source
+     * @param remote its destination
+     * @param payloadLength bytes of the payload that the packet had
+     * @param payload what is left of it, the transport header at least
      */
-    public void sendUnreachable(int code, int protocol, int guest, int remote, int ports, int next, int gateway) {
+    public void sendErrorAbout(
+            IcmpError error,
+            int from,
+            int guest,
+            int remote,
+            int protocol,
+            int payloadLength,
+            MemorySegment payload,
+            long offset,
+            int length) {
         if (!mayReportError()) {
             return;
         }
-        int quoted = Ipv4Packet.HEADER_LENGTH + QUOTED;
-        Frame frame = begin(Icmpv4Packet.HEADER_LENGTH + quoted);
+        int quoted = Math.min(length, QUOTED_MAX);
+        int total = Icmpv4Packet.HEADER_LENGTH + Ipv4Packet.HEADER_LENGTH + quoted;
+        Frame frame = begin(total);
         MemorySegment bytes = frame.bytes();
         long icmp = frame.offset() + HEADERS;
-        BigEndian.putI32(bytes, icmp + 4, 0);
+        BigEndian.putI32(bytes, icmp + 4, Math.min(error.mtu(), 0xFFFF));
         long packet = icmp + Icmpv4Packet.HEADER_LENGTH;
-        int transport = protocol == Ipv4Packet.PROTOCOL_UDP ? next >>> 16 : TcpSegment.HEADER_LENGTH;
         Ipv4Packet.write(
                 bytes,
                 packet,
-                Ipv4Packet.HEADER_LENGTH + transport,
+                Ipv4Packet.HEADER_LENGTH + Math.max(payloadLength, length),
                 0,
                 Ipv4Packet.dontFragment(),
-                TTL,
+                error.type() == Icmpv4Packet.TIME_EXCEEDED ? 1 : TTL,
                 protocol,
                 guest,
                 remote);
-        BigEndian.putI32(bytes, packet + Ipv4Packet.HEADER_LENGTH, ports);
-        BigEndian.putI32(bytes, packet + Ipv4Packet.HEADER_LENGTH + 4, next);
-        Icmpv4Packet.write(bytes, icmp, Icmpv4Packet.HEADER_LENGTH + quoted, Icmpv4Packet.UNREACHABLE, code);
-        send(frame, Icmpv4Packet.HEADER_LENGTH + quoted, gateway, guest, Ipv4Packet.PROTOCOL_ICMP);
+        MemorySegment.copy(payload, offset, bytes, packet + Ipv4Packet.HEADER_LENGTH, quoted);
+        Icmpv4Packet.write(bytes, icmp, total, error.type(), error.code());
+        send(frame, total, from, guest, Ipv4Packet.PROTOCOL_ICMP);
     }
 }

@@ -16,10 +16,22 @@ public interface HostDatagrams {
      * Sends a datagram; an empty one too. One that the host's kernel does not take just now is lost. Its bytes must
      * stay as they are until {@link #flush} or {@link #close}. The source may be native memory or an array.
      *
+     * @param hopLimit time to live that the packet leaves the host with, 1 to 255
+     * @param dontFragment whether nobody on the way may fragment it
      * @return why it cannot go there at all, or {@link Verdict#SENT}; what an implementation that batches learns only
      *     when it sends, it may tell of with a later datagram to that destination
      */
-    Verdict send(IpAddress destination, int port, MemorySegment source, long offset, int length);
+    Verdict send(
+            IpAddress destination,
+            int port,
+            int hopLimit,
+            boolean dontFragment,
+            MemorySegment source,
+            long offset,
+            int length);
+
+    /** After {@link Verdict#TOO_BIG}: the largest IP packet that the way takes in bytes, or 0 if nobody said. */
+    int pathMtu();
 
     /** Ends the turn's sending: an implementation that batches sends now. */
     void flush();
@@ -32,6 +44,8 @@ public interface HostDatagrams {
         SENT,
         /** The host's kernel had no room for it; datagrams may be lost. */
         LOST,
+        /** Nobody can listen there. */
+        PORT_UNREACHABLE,
         HOST_UNREACHABLE,
         NETWORK_UNREACHABLE,
         PROHIBITED,
@@ -45,7 +59,12 @@ public interface HostDatagrams {
         /** A datagram came; its bytes are valid only during the call. */
         void received(IpAddress source, int port, MemorySegment payload, long offset, int length);
 
-        /** The way to a destination refused what was sent there: nobody listens on that port. */
-        void refused(IpAddress destination, int port);
+        /**
+         * The network reported an error about a datagram sent: nobody listens there, a router has no way, or its time to
+         * live ran out.
+         *
+         * @param quoted the payload as far as it was quoted, maybe nothing; valid only during the call
+         */
+        void failed(IpAddress destination, int port, IcmpError error, MemorySegment quoted, long offset, int length);
     }
 }

@@ -79,6 +79,11 @@ public interface HostStream {
         /** The host's connect failed. No other event follows; the stream is already closed. */
         void failed(ConnectFailure failure);
 
+        /** The host's connect failed because the network said this. No other event follows; the stream is closed. */
+        default void failed(IcmpError error) {
+            failed(ConnectFailure.HOST_UNREACHABLE);
+        }
+
         /** {@link HostStream#peek} has something new: bytes, or the end. */
         void readable();
 

@@ -3,6 +3,7 @@ package dev.slipway.stack;
 import dev.slipway.dhcp.DhcpServer;
 import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.dns.NameServer;
+import dev.slipway.icmp.EchoTable;
 import dev.slipway.ip.Ipv4Output;
 import dev.slipway.ip.Neighbours;
 import dev.slipway.seam.DropCounters;
@@ -18,6 +19,7 @@ import dev.slipway.wire.DropReason;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.Icmpv4Packet;
+import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.MacAddress;
 import dev.slipway.wire.TcpSegment;
@@ -30,7 +32,7 @@ import java.util.function.Consumer;
  *
  * <pre>
  *   input ─ Ethernet ─┬─ ARP
- *                     └─ IPv4 ─ reassembly ─┬─ ICMP  echo of our own addresses
+ *                     └─ IPv4 ─ reassembly ─┬─ ICMP  echo: of our own addresses, or by the host ({@link EchoTable})
  *                                           ├─ UDP   DHCP, DNS; else a socket of the host ({@link UdpTable})
  *                                           └─ TCP   a connection of the host ({@link TcpTable})
  * </pre>
@@ -57,6 +59,7 @@ public final class Stack {
     private final Reassembly reassembly;
     private final TcpTable tcp;
     private final UdpTable udp;
+    private final EchoTable echo;
     private Runnable turnWanted = () -> {};
     private Consumer<RuntimeException> failureListener = failure -> {};
     private long failures;
@@ -97,6 +100,7 @@ public final class Stack {
         reassembly = new Reassembly(settings.limits().reassemblyBytes(), drops, deadlines);
         tcp = new TcpTable(settings, output, host, drops, deadlines, secret);
         udp = new UdpTable(settings, output, host, drops, deadlines, this::wantsTurn);
+        echo = new EchoTable(settings, output, host, drops, deadlines, this::wantsTurn);
         tcp.whenTurnWanted(this::wantsTurn);
     }
 
@@ -110,11 +114,12 @@ public final class Stack {
         failureListener = listener;
         tcp.whenFailed(listener);
         udp.whenFailed(listener);
+        echo.whenFailed(listener);
     }
 
     /** Frames that were dropped, and flows that were ended, because of a defect of ours. */
     public long failures() {
-        return failures + tcp.counters().failures() + udp.failures();
+        return failures + tcp.counters().failures() + udp.failures() + echo.failures();
     }
 
     public DropCounters drops() {
@@ -127,6 +132,10 @@ public final class Stack {
 
     public UdpTable udp() {
         return udp;
+    }
+
+    public EchoTable echo() {
+        return echo;
     }
 
     /** Bytes of fragments that wait for the rest of their datagram. */
@@ -159,6 +168,7 @@ public final class Stack {
     /** All frames of a batch, or all events of a turn, were handed over: answers what they have to be answered with. */
     public void endTurn(long now) {
         output.at(now);
+        echo.at(now);
         flush(now);
     }
 
@@ -201,6 +211,7 @@ public final class Stack {
     public void reset() {
         tcp.reset();
         udp.reset();
+        echo.reset();
         reassembly.clear();
         neighbours.clear();
         mayHaveBooted = false;
@@ -376,6 +387,11 @@ public final class Stack {
         }
     }
 
+    /** The time to live that is left of the packet's behind the gateway. */
+    private int hopsLeft(int destination) {
+        return settings.isOwn(destination) ? ip.ttl() : ip.ttl() - 1;
+    }
+
     private DropReason deliver(
             int protocol,
             MemorySegment bytes,
@@ -389,12 +405,12 @@ public final class Stack {
             case Ipv4Packet.PROTOCOL_TCP -> {
                 DropReason reason = segment.parse(bytes, offset, length, source, destination, verify);
                 if (reason == DropReason.NONE) {
-                    tcp.input(segment, source, destination, now);
+                    tcp.input(segment, source, destination, hopsLeft(destination), now);
                 }
                 yield reason;
             }
             case Ipv4Packet.PROTOCOL_UDP -> receiveUdp(bytes, offset, length, source, destination, verify, now);
-            case Ipv4Packet.PROTOCOL_ICMP -> receiveIcmp(bytes, offset, length, source, destination);
+            case Ipv4Packet.PROTOCOL_ICMP -> receiveIcmp(bytes, offset, length, source, destination, now);
             default -> {
                 if (now >= nextProtocolError) {
                     nextProtocolError = now + PROTOCOL_ERROR_INTERVAL;
@@ -405,7 +421,8 @@ public final class Stack {
         };
     }
 
-    private DropReason receiveIcmp(MemorySegment bytes, long offset, int length, int source, int destination) {
+    private DropReason receiveIcmp(
+            MemorySegment bytes, long offset, int length, int source, int destination, long now) {
         DropReason reason = icmp.parse(bytes, offset, length);
         if (reason != DropReason.NONE) {
             return reason;
@@ -415,7 +432,15 @@ public final class Stack {
             return DropReason.ICMP;
         }
         if (!settings.isOwn(destination)) {
-            return DropReason.ICMP_OUTSIDE;
+            return echo.input(
+                    IpAddress.ofV4(source),
+                    IpAddress.ofV4(destination),
+                    hopsLeft(destination),
+                    ip.mayNotBeFragmented(),
+                    bytes,
+                    offset,
+                    length,
+                    now);
         }
         if (output.room() <= length) {
             return DropReason.GUEST_QUEUE_FULL;
@@ -452,7 +477,7 @@ public final class Stack {
             sendUnreachable(Icmpv4Packet.CODE_PORT_UNREACHABLE, bytes, offset, source);
             return DropReason.DESTINATION;
         }
-        udp.input(datagram, bytes, source, destination, now);
+        udp.input(datagram, bytes, source, destination, hopsLeft(destination), ip.mayNotBeFragmented(), now);
         return DropReason.NONE;
     }
 
@@ -478,6 +503,7 @@ public final class Stack {
             mayHaveBooted = false;
             tcp.reset();
             udp.reset();
+            echo.reset();
         }
         int length = dhcp.replyLength();
         if (length > 0) {

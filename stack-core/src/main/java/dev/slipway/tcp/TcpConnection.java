@@ -2,13 +2,16 @@ package dev.slipway.tcp;
 
 import dev.slipway.ip.Ipv4Output;
 import dev.slipway.seam.HostStream;
+import dev.slipway.seam.IcmpError;
 import dev.slipway.time.Timed;
+import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.Icmpv4Packet;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.TcpSegment;
+import java.lang.foreign.MemorySegment;
 
 /**
  * One TCP connection of the guest and the host connection it is translated to: its life from SYN to the last
@@ -49,6 +52,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     private boolean hostConnected;
     private boolean hostReset;
     private HostStream.ConnectFailure failure;
+    private IcmpError error;
     private boolean outputDue;
     private long timeWaitUntil = NEVER;
 
@@ -321,13 +325,32 @@ final class TcpConnection extends Timed implements HostStream.Listener {
             case PROHIBITED -> Icmpv4Packet.CODE_PROHIBITED;
             case REFUSED, EXHAUSTED, TIMED_OUT -> -1;
         };
-        if (code >= 0) {
-            output.sendUnreachable(
-                    code, Ipv4Packet.PROTOCOL_TCP, guest, remote, ports, handshake.irs(), table.gateway());
+        if (error != null) {
+            report(error);
+        } else if (code >= 0) {
+            report(IcmpError.unreachable(IpAddress.ofV4(table.gateway()), code));
         } else if (why != HostStream.ConnectFailure.TIMED_OUT) {
             sendReset();
         }
         close();
+    }
+
+    /** Tells the guest what became of its SYN, of which the ports and the sequence number are left. */
+    private void report(IcmpError said) {
+        byte[] header = new byte[8];
+        MemorySegment syn = MemorySegment.ofArray(header);
+        BigEndian.putI32(syn, 0, ports);
+        BigEndian.putI32(syn, 4, handshake.irs());
+        output.sendErrorAbout(
+                said,
+                said.reporter().v4(),
+                guest,
+                remote,
+                Ipv4Packet.PROTOCOL_TCP,
+                TcpSegment.HEADER_LENGTH,
+                syn,
+                0,
+                header.length);
     }
 
     /** Both ends are done and acknowledged. */
@@ -431,6 +454,12 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     public void connected() {
         hostConnected = true;
         wantsTurn();
+    }
+
+    @Override
+    public void failed(IcmpError said) {
+        error = said;
+        failed(HostStream.ConnectFailure.HOST_UNREACHABLE);
     }
 
     @Override

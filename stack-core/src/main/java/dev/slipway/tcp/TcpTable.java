@@ -26,6 +26,9 @@ public final class TcpTable {
 
     private static final long SECOND = 1_000_000_000L;
 
+    /** What is left of the usual times to live: a SYN with less looks for routers, with more it says nothing. */
+    private static final int USUAL_HOPS = 63;
+
     private final StackSettings settings;
     private final Ipv4Output output;
     private final HostSockets host;
@@ -108,8 +111,9 @@ public final class TcpTable {
      *
      * @param guest its source address
      * @param remote its destination address
+     * @param hopLimit time to live of the packet when it goes on
      */
-    public void input(TcpSegment segment, int guest, int remote, long now) {
+    public void input(TcpSegment segment, int guest, int remote, int hopLimit, long now) {
         time = now;
         int ports = segment.sourcePort() << 16 | segment.destinationPort();
         TcpConnection connection = find(guest, remote, ports);
@@ -127,10 +131,10 @@ public final class TcpTable {
                 return;
             }
         }
-        begin(segment, guest, remote, now);
+        begin(segment, guest, remote, hopLimit, now);
     }
 
-    private void begin(TcpSegment segment, int guest, int remote, long now) {
+    private void begin(TcpSegment segment, int guest, int remote, int hopLimit, long now) {
         int flags = segment.flags() & (TcpSegment.SYN | TcpSegment.ACK | TcpSegment.RST | TcpSegment.FIN);
         if (flags != TcpSegment.SYN) {
             drops.count(
@@ -157,7 +161,8 @@ public final class TcpTable {
         connection.begin(segment);
         add(connection);
         try {
-            connection.bind(host.connect(IpAddress.ofV4(remote), segment.destinationPort(), connection));
+            int limit = hopLimit < USUAL_HOPS ? hopLimit : 0;
+            connection.bind(host.connect(IpAddress.ofV4(remote), segment.destinationPort(), limit, connection));
         } catch (RuntimeException failure) {
             failed(connection, failure);
         }

@@ -1,6 +1,7 @@
 package dev.slipway.udp;
 
 import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.IcmpError;
 import dev.slipway.wire.IpAddress;
 import java.lang.foreign.MemorySegment;
 
@@ -14,6 +15,9 @@ final class UdpFlow implements HostDatagrams.Listener {
     long lastUsed;
     /** Whether datagrams went both ways, so that it is kept for longer (RFC 4787, REQ-5). */
     boolean answered;
+
+    /** Payload of the datagram that the guest sent last, in bytes. */
+    int lastLength;
 
     /** Whether it was used in the turn that goes on. */
     boolean touched;
@@ -41,7 +45,8 @@ final class UdpFlow implements HostDatagrams.Listener {
     }
 
     @Override
-    public void refused(IpAddress destination, int port) {
-        table.refused(this, destination, port);
+    public void failed(
+            IpAddress destination, int port, IcmpError error, MemorySegment quoted, long offset, int length) {
+        table.failed(this, destination, port, error, quoted, offset, length);
     }
 }

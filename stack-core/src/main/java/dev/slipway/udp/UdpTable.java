@@ -4,9 +4,11 @@ import dev.slipway.ip.Ipv4Output;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostDatagrams;
 import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.IcmpError;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.time.DeadlineQueue;
 import dev.slipway.time.Timed;
+import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.Icmpv4Packet;
 import dev.slipway.wire.IpAddress;
@@ -37,6 +39,9 @@ public final class UdpTable extends Timed {
     private static final long LOOK_INTERVAL = 10_000_000_000L;
 
     private static final int TTL = 64;
+
+    /** The most that is quoted of a datagram in an error about it. */
+    private static final int QUOTED_MAX = 512;
 
     private final StackSettings settings;
     private final Ipv4Output output;
@@ -92,8 +97,16 @@ public final class UdpTable extends Timed {
      * A datagram of the guest's for the outside.
      *
      * @param bytes memory that holds the payload
+     * @param hopLimit time to live of the packet when it goes on
      */
-    public void input(UdpDatagram udp, MemorySegment bytes, int guest, int destination, long now) {
+    public void input(
+            UdpDatagram udp,
+            MemorySegment bytes,
+            int guest,
+            int destination,
+            int hopLimit,
+            boolean dontFragment,
+            long now) {
         if (udp.destinationPort() == 0) {
             drops.count(DropReason.UDP);
             return;
@@ -108,6 +121,8 @@ public final class UdpTable extends Timed {
                     .send(
                             IpAddress.ofV4(destination),
                             udp.destinationPort(),
+                            hopLimit,
+                            dontFragment,
                             bytes,
                             udp.payloadOffset(),
                             udp.payloadLength());
@@ -116,8 +131,9 @@ public final class UdpTable extends Timed {
             return;
         }
         touch(flow);
+        flow.lastLength = udp.payloadLength();
         if (verdict != HostDatagrams.Verdict.SENT) {
-            refused(verdict, udp, guest, destination);
+            refused(flow, verdict, udp, bytes, destination);
         }
     }
 
@@ -128,28 +144,48 @@ public final class UdpTable extends Timed {
         close(flow);
     }
 
-    private void refused(HostDatagrams.Verdict verdict, UdpDatagram udp, int guest, int destination) {
+    private void refused(
+            UdpFlow flow, HostDatagrams.Verdict verdict, UdpDatagram udp, MemorySegment bytes, int destination) {
         drops.count(DropReason.UDP_HOST);
         int code = switch (verdict) {
+            case PORT_UNREACHABLE -> Icmpv4Packet.CODE_PORT_UNREACHABLE;
             case HOST_UNREACHABLE -> Icmpv4Packet.CODE_HOST_UNREACHABLE;
             case NETWORK_UNREACHABLE -> Icmpv4Packet.CODE_NET_UNREACHABLE;
             case PROHIBITED -> Icmpv4Packet.CODE_PROHIBITED;
-            case SENT, LOST, TOO_BIG -> -1;
+            case TOO_BIG -> Icmpv4Packet.CODE_FRAGMENTATION_NEEDED;
+            case SENT, LOST -> -1;
         };
-        if (code >= 0) {
-            unreachable(code, udp.sourcePort(), udp.destinationPort(), udp.payloadLength(), guest, destination);
+        int mtu = verdict == HostDatagrams.Verdict.TOO_BIG ? flow.socket().pathMtu() : 0;
+        if (code < 0 || verdict == HostDatagrams.Verdict.TOO_BIG && mtu == 0) {
+            return;
         }
+        IcmpError error = new IcmpError(IpAddress.ofV4(settings.gateway()), Icmpv4Packet.UNREACHABLE, code, mtu);
+        report(flow, destination, udp.destinationPort(), error, bytes, udp.payloadOffset(), udp.payloadLength());
     }
 
-    private void unreachable(int code, int guestPort, int port, int length, int guest, int destination) {
-        output.sendUnreachable(
-                code,
-                Ipv4Packet.PROTOCOL_UDP,
-                guest,
+    /** Tells the guest what became of a datagram, of which this much of the payload is left. */
+    private void report(
+            UdpFlow flow, int destination, int port, IcmpError error, MemorySegment quoted, long offset, int length) {
+        int kept = Math.min(length, QUOTED_MAX);
+        // Where no payload is left to be told by, it was most likely the last one; its checksum is not known then.
+        int whole = Math.max(length, flow.lastLength);
+        MemorySegment.copy(quoted, offset, datagram, UdpDatagram.HEADER_LENGTH, kept);
+        if (kept == whole) {
+            UdpDatagram.write(datagram, 0, flow.guest, flow.guestPort, destination, port, whole);
+        } else {
+            BigEndian.putI32(datagram, 0, flow.guestPort << 16 | port);
+            BigEndian.putI32(datagram, 4, UdpDatagram.HEADER_LENGTH + whole << 16);
+        }
+        output.sendErrorAbout(
+                error,
+                error.reporter().v4(),
+                flow.guest,
                 destination,
-                guestPort << 16 | port,
-                UdpDatagram.HEADER_LENGTH + length << 16,
-                settings.gateway());
+                Ipv4Packet.PROTOCOL_UDP,
+                UdpDatagram.HEADER_LENGTH + whole,
+                datagram,
+                0,
+                UdpDatagram.HEADER_LENGTH + kept);
     }
 
     private UdpFlow flow(int guest, int guestPort, long now) {
@@ -215,10 +251,17 @@ public final class UdpTable extends Timed {
         output.sendCopy(datagram, 0, total, source.v4(), flow.guest, Ipv4Packet.PROTOCOL_UDP, TTL);
     }
 
-    void refused(UdpFlow flow, IpAddress destination, int port) {
-        if (destination.isV4()) {
+    void failed(
+            UdpFlow flow,
+            IpAddress destination,
+            int port,
+            IcmpError error,
+            MemorySegment quoted,
+            long offset,
+            int length) {
+        if (destination.isV4() && error.reporter().isV4()) {
             turnWanted.run();
-            unreachable(Icmpv4Packet.CODE_PORT_UNREACHABLE, flow.guestPort, port, 0, flow.guest, destination.v4());
+            report(flow, destination.v4(), port, error, quoted, offset, length);
         }
     }
 

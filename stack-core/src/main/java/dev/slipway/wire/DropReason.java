@@ -33,8 +33,9 @@ public enum DropReason {
 
     ICMP("icmp"),
     ICMP_RATE("icmp-rate"),
-    /** An echo request to the outside, which is not carried yet. */
-    ICMP_OUTSIDE("icmp-outside"),
+    /** An echo request to the outside that the host could not send. */
+    ICMP_HOST("icmp-host"),
+    ICMP_FLOW_LIMIT("icmp-flow-limit"),
 
     UDP("udp"),
     UDP_FLOW_LIMIT("udp-flow-limit"),

@@ -20,6 +20,7 @@ public final class Icmpv4Packet {
     public static final int UNREACHABLE = 3;
     public static final int ECHO_REQUEST = 8;
     public static final int TIME_EXCEEDED = 11;
+    public static final int PARAMETER_PROBLEM = 12;
 
     public static final int CODE_NET_UNREACHABLE = 0;
     public static final int CODE_HOST_UNREACHABLE = 1;
@@ -64,7 +65,7 @@ public final class Icmpv4Packet {
 
     /** Whether a type is that of an error, which must never be answered by another (RFC 1122, section 3.2.2). */
     public static boolean isError(int type) {
-        return type == UNREACHABLE || type == 4 || type == 5 || type == TIME_EXCEEDED || type == 12;
+        return type == UNREACHABLE || type == 4 || type == 5 || type == TIME_EXCEEDED || type == PARAMETER_PROBLEM;
     }
 
     public int type() {

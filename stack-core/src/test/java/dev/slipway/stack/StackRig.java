@@ -9,6 +9,7 @@ import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.dns.NameServer;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostEcho;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.NameResolver;
@@ -16,7 +17,9 @@ import dev.slipway.seam.StackSettings;
 import dev.slipway.testing.FrameRecorder;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.testing.SentFrame;
+import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DropReason;
+import dev.slipway.wire.Icmpv4Packet;
 import dev.slipway.wire.IpAddress;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -150,17 +153,19 @@ final class StackRig {
 
         final List<Datagrams> datagrams = new ArrayList<>();
         final List<Stream> streams = new ArrayList<>();
+        final List<Echo> echoes = new ArrayList<>();
         boolean exhausted;
+        int pathMtu;
         HostDatagrams.Verdict verdict = HostDatagrams.Verdict.SENT;
         RuntimeException failSends;
 
         int opened() {
-            return datagrams.size() + streams.size();
+            return datagrams.size() + streams.size() + echoes.size();
         }
 
         @Override
-        public HostStream connect(IpAddress destination, int port, HostStream.Listener listener) {
-            streams.add(new Stream(destination, port, listener));
+        public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
+            streams.add(new Stream(destination, port, hopLimit, listener));
             return streams.getLast();
         }
 
@@ -173,7 +178,78 @@ final class StackRig {
             return datagrams.getLast();
         }
 
-        record Sent(String destination, int port, byte[] payload) {}
+        @Override
+        public HostEcho openEcho(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
+            if (exhausted) {
+                return null;
+            }
+            echoes.add(new Echo(preferredIdentifier, listener));
+            return echoes.getLast();
+        }
+
+        record Sent(String destination, int port, int hopLimit, boolean dontFragment, byte[] payload) {}
+
+        /** A ping socket whose identifier is another than the guest's. */
+        final class Echo implements HostEcho {
+            static final int IDENTIFIER = 0xBEEF;
+
+            final int preferredIdentifier;
+            final Listener listener;
+            final List<Sent> sent = new ArrayList<>();
+            boolean closed;
+
+            Echo(int preferredIdentifier, Listener listener) {
+                this.preferredIdentifier = preferredIdentifier;
+                this.listener = listener;
+            }
+
+            @Override
+            public HostDatagrams.Verdict send(
+                    IpAddress destination,
+                    int hopLimit,
+                    boolean dontFragment,
+                    MemorySegment message,
+                    long offset,
+                    int length) {
+                assertThat(closed).isFalse();
+                if (failSends != null) {
+                    throw failSends;
+                }
+                if (verdict == HostDatagrams.Verdict.SENT) {
+                    byte[] bytes = message.asSlice(offset, length).toArray(ValueLayout.JAVA_BYTE);
+                    sent.add(new Sent(IpAddress.toString(destination.v4()), 0, hopLimit, dontFragment, bytes));
+                }
+                return verdict;
+            }
+
+            @Override
+            public int pathMtu() {
+                return pathMtu;
+            }
+
+            @Override
+            public void close() {
+                assertThat(closed).isFalse();
+                closed = true;
+            }
+
+            /** The last request as it left the host: with the host's identifier, and a checksum over it. */
+            byte[] lastOnTheWire() {
+                byte[] message = sent.getLast().payload().clone();
+                MemorySegment segment = MemorySegment.ofArray(message);
+                BigEndian.putU16(segment, 4, IDENTIFIER);
+                Icmpv4Packet.write(segment, 0, message.length, Icmpv4Packet.ECHO_REQUEST, 0);
+                return message;
+            }
+
+            /** Whoever was pinged answers the last request. */
+            void answer(String source, int hopLimit) {
+                byte[] reply = lastOnTheWire();
+                MemorySegment segment = MemorySegment.ofArray(reply);
+                Icmpv4Packet.write(segment, 0, reply.length, Icmpv4Packet.ECHO_REPLY, 0);
+                listener.replied(IpAddress.ofV4(IpAddress.parseV4(source)), hopLimit, segment, 0, reply.length);
+            }
+        }
 
         final class Datagrams implements HostDatagrams {
             final int preferredPort;
@@ -188,7 +264,14 @@ final class StackRig {
             }
 
             @Override
-            public Verdict send(IpAddress destination, int port, MemorySegment source, long offset, int length) {
+            public Verdict send(
+                    IpAddress destination,
+                    int port,
+                    int hopLimit,
+                    boolean dontFragment,
+                    MemorySegment source,
+                    long offset,
+                    int length) {
                 assertThat(closed).isFalse();
                 if (failSends != null) {
                     throw failSends;
@@ -197,9 +280,16 @@ final class StackRig {
                     sent.add(new Sent(
                             IpAddress.toString(destination.v4()),
                             port,
+                            hopLimit,
+                            dontFragment,
                             source.asSlice(offset, length).toArray(ValueLayout.JAVA_BYTE)));
                 }
                 return verdict;
+            }
+
+            @Override
+            public int pathMtu() {
+                return pathMtu;
             }
 
             @Override
@@ -228,14 +318,16 @@ final class StackRig {
         static final class Stream implements HostStream {
             final IpAddress destination;
             final int port;
+            final int hopLimit;
             final Listener listener;
             long written;
             boolean ended;
             boolean shutdown;
 
-            Stream(IpAddress destination, int port, Listener listener) {
+            Stream(IpAddress destination, int port, int hopLimit, Listener listener) {
                 this.destination = destination;
                 this.port = port;
+                this.hopLimit = hopLimit;
                 this.listener = listener;
             }
 

@@ -54,7 +54,6 @@ class StackServicesTest {
         rig.isDropped(guest.to(MacAddress.BROADCAST).icmp("255.255.255.255").build(), DropReason.DESTINATION);
         rig.isDropped(guest.to(MacAddress.BROADCAST).icmp("192.168.65.255").build(), DropReason.DESTINATION);
         rig.isDropped(guest.to(0x0100_5E00_0001L).icmp("224.0.0.1").build(), DropReason.DESTINATION);
-        rig.isDropped(guest.icmp(OUTSIDE).build(), DropReason.ICMP_OUTSIDE);
         rig.isDropped(guest.icmp(GATEWAY).type(0, 0).build(), DropReason.ICMP);
     }
 

@@ -8,6 +8,7 @@ import static dev.slipway.testing.PacketMatchers.assertThat;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.seam.HostDatagrams.Verdict;
+import dev.slipway.seam.IcmpError;
 import dev.slipway.stack.StackRig.FakeHost.Datagrams;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.testing.SentFrame;
@@ -131,13 +132,77 @@ class StackUdpTest {
         rig.serves();
     }
 
+    /** What the network says reaches the guest as it was, about its own datagram. */
+    @ParameterizedTest
+    @CsvSource({
+        "203.0.113.7,3,3,0",
+        "198.51.100.9,3,1,0",
+        "198.51.100.9,3,13,0",
+        "198.51.100.9,11,0,0",
+        "198.51.100.9,3,4,1280"
+    })
+    void whatTheNetworkSaysIsPassedOn(String reporter, int type, int code, int mtu) {
+        MemorySegment frame = datagram(5_000, "a probe");
+        rig.input(frame);
+        byte[] payload = "a probe".getBytes(java.nio.charset.StandardCharsets.US_ASCII);
+        flow().listener
+                .failed(
+                        IpAddress.ofV4(IpAddress.parseV4(OUTSIDE)),
+                        9,
+                        new IcmpError(IpAddress.ofV4(IpAddress.parseV4(reporter)), type, code, mtu),
+                        MemorySegment.ofArray(payload),
+                        0,
+                        payload.length);
+        SentFrame said = rig.sent.only();
+        byte[] quoted =
+                assertThat(said).isIcmp().from(reporter).hasType(type, code).payload();
+        byte[] packet = PacketBuilder.bytes(frame);
+        assertThat(java.util.Arrays.copyOfRange(quoted, 12, quoted.length))
+                .as("addresses, UDP header with its checksum, and payload")
+                .isEqualTo(java.util.Arrays.copyOfRange(packet, 26, packet.length));
+        assertThat((said.bytes()[40] & 0xFF) << 8 | said.bytes()[41] & 0xFF)
+                .as("next-hop MTU (RFC 1191, section 4)")
+                .isEqualTo(mtu);
+    }
+
     @Test
-    void aRefusalOfTheFarHostIsPassedOn() {
-        rig.input(datagram(5_000, "a"));
-        flow().listener.refused(IpAddress.ofV4(IpAddress.parseV4(OUTSIDE)), 9);
+    void anErrorThatQuotesNothingIsAboutTheLastDatagram() {
+        rig.input(datagram(5_000, "a probe"));
+        IpAddress outside = IpAddress.ofV4(IpAddress.parseV4(OUTSIDE));
+        flow().listener.failed(outside, 9, new IcmpError(outside, 3, 3, 0), MemorySegment.ofArray(new byte[0]), 0, 0);
         byte[] quoted = assertThat(rig.sent.only()).isIcmp().hasType(3, 3).payload();
-        assertThat(quoted[20] << 8 | quoted[21] & 0xFF).isEqualTo(5_000);
+        assertThat(quoted).hasSize(28);
+        assertThat((quoted[20] & 0xFF) << 8 | quoted[21] & 0xFF).isEqualTo(5_000);
         assertThat(quoted[23]).isEqualTo((byte) 9);
+        assertThat(quoted[25]).as("UDP length").isEqualTo((byte) 15);
+    }
+
+    @Test
+    void aDatagramThatIsTooBigForTheWayIsToldTheMtu() {
+        rig.host.verdict = Verdict.TOO_BIG;
+        rig.host.pathMtu = 1_280;
+        byte[] payload = FragmentsTest.pattern(1_400, 1_400);
+        rig.input(guest.udp(OUTSIDE, 9).port(5_000).payload(payload).build());
+        SentFrame said = rig.sent.only();
+        assertThat(said).isIcmp().from(GATEWAY).hasType(3, 4);
+        assertThat((said.bytes()[40] & 0xFF) << 8 | said.bytes()[41] & 0xFF).isEqualTo(1_280);
+        assertThat(said.length()).as("RFC 1812: 576 bytes at most").isLessThanOrEqualTo(14 + 576);
+    }
+
+    @Test
+    void timeToLiveAndFragmentationAreCarried() {
+        rig.input(guest.udp(OUTSIDE, 9).ttl(7).payload("x").build());
+        assertThat(flow().sent.getLast().hopLimit()).isEqualTo(6);
+        assertThat(flow().sent.getLast().dontFragment()).isFalse();
+        MemorySegment unfragmented =
+                guest.udp(OUTSIDE, 9).fragmentField(0x4000).payload("x").build();
+        rig.input(unfragmented);
+        assertThat(flow().sent.getLast().dontFragment()).isTrue();
+        MemorySegment whole =
+                guest.udp(OUTSIDE, 9).ttl(255).payload(new byte[3_000]).build();
+        rig.input(PacketBuilder.fragments(whole, 1_480));
+        assertThat(flow().sent.getLast().hopLimit()).isEqualTo(254);
+        assertThat(flow().sent.getLast().dontFragment()).isFalse();
     }
 
     @Test

@@ -8,6 +8,7 @@ import dev.slipway.ip.Neighbours;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.FrameSink;
 import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostEcho;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.StackSettings;
@@ -45,13 +46,18 @@ class AllocationTest {
         DropCounters drops = new DropCounters();
         HostSockets host = new HostSockets() {
             @Override
-            public HostStream connect(IpAddress destination, int port, HostStream.Listener listener) {
+            public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
                 stream.listener = listener;
                 return stream;
             }
 
             @Override
             public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
+                return null;
+            }
+
+            @Override
+            public HostEcho openEcho(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
                 return null;
             }
         };
@@ -72,7 +78,7 @@ class AllocationTest {
         now += 10_000;
         TcpSegment.write(in, 0, GUEST, 40_000, SERVER, 80, sequence, acknowledgement, flags, 65_535, 20, 20 + payload);
         segment.parse(in, 0, 20 + payload, GUEST, SERVER, false);
-        table.input(segment, GUEST, SERVER, now);
+        table.input(segment, GUEST, SERVER, 63, now);
         table.endTurn(now);
     }
 

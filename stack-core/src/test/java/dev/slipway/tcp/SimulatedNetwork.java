@@ -4,6 +4,7 @@ import dev.slipway.ip.Ipv4Output;
 import dev.slipway.ip.Neighbours;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostEcho;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.StackSettings;
@@ -100,7 +101,7 @@ final class SimulatedNetwork {
 
     private final class Hosts implements HostSockets {
         @Override
-        public HostStream connect(IpAddress destination, int port, HostStream.Listener listener) {
+        public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
             PatternStream stream = hostFactory.apply(listener);
             stream.listener = listener;
             hostStreams.add(stream);
@@ -116,6 +117,11 @@ final class SimulatedNetwork {
         @Override
         public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
             throw new UnsupportedOperationException("no UDP here");
+        }
+
+        @Override
+        public HostEcho openEcho(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
+            return null;
         }
     }
 
@@ -159,7 +165,7 @@ final class SimulatedNetwork {
                             bytes, ip.payloadOffset(), ip.payloadLength(), ip.source(), ip.destination(), true);
                 }
                 if (reason == DropReason.NONE) {
-                    table.input(segment, ip.source(), ip.destination(), now);
+                    table.input(segment, ip.source(), ip.destination(), 63, now);
                 } else {
                     drops.count(reason);
                 }

@@ -6,6 +6,7 @@ import dev.slipway.ip.Ipv4Output;
 import dev.slipway.ip.Neighbours;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostDatagrams;
+import dev.slipway.seam.HostEcho;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.StackSettings;
@@ -93,7 +94,7 @@ final class TcpRig {
         DropReason reason =
                 segment.parse(frame, ip.payloadOffset(), ip.payloadLength(), ip.source(), ip.destination(), true);
         assertThat(reason).isEqualTo(DropReason.NONE);
-        table.input(segment, ip.source(), ip.destination(), now);
+        table.input(segment, ip.source(), ip.destination(), 63, now);
     }
 
     /** One turn with these frames. */
@@ -142,7 +143,7 @@ final class TcpRig {
     private final class Hosts implements HostSockets {
 
         @Override
-        public HostStream connect(IpAddress destination, int port, HostStream.Listener listener) {
+        public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
             assertThat(IpAddress.toString(destination.v4())).isEqualTo(SERVER);
             if (failConnects != null) {
                 throw failConnects;
@@ -161,6 +162,11 @@ final class TcpRig {
         @Override
         public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
             throw new UnsupportedOperationException("no UDP here");
+        }
+
+        @Override
+        public HostEcho openEcho(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
+            return null;
         }
     }
 }

@@ -1,0 +1,267 @@
+package dev.slipway.guest;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.net.DatagramPacket;
+import java.net.InetSocketAddress;
+import java.net.PortUnreachableException;
+import java.net.SocketTimeoutException;
+import java.nio.ByteBuffer;
+import java.nio.channels.DatagramChannel;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import jdk.net.ExtendedSocketOptions;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * What a guest finds out about the way to a machine behind three routers, the last of whose links takes 1,280 bytes:
+ *
+ * <pre>
+ *   guest == backend in host -- 198.18.0.1 router 1 -- 198.18.1.2 router 2 -- 198.18.2.2 router 3 --1280-- 198.18.3.2 far
+ * </pre>
+ */
+@Tag("guest")
+@Timeout(60)
+@ExtendWith(NeedsNamespaces.class)
+class GuestPathTest {
+
+    private static final String FAR = "198.18.3.2";
+    /** More addresses of the far machine, each for one test, as kernels remember the path MTU of an address. */
+    private static final String FAR_FOR_PING = "198.18.3.3";
+
+    private static final String FAR_FOR_UDP = "198.18.3.4";
+    private static final String PROHIBITED = "198.18.4.1";
+    private static final String[] WAY = {
+        Backend.SLIPWAY.gateway(), HostMachine.INTERNET, "198.18.1.2", "198.18.2.2", FAR
+    };
+    private static final Pattern HOP =
+            Pattern.compile("^\\s*\\d+[.|\\-\\s]+(\\d+\\.\\d+\\.\\d+\\.\\d+)\\b.*", Pattern.MULTILINE);
+    private static final int LONG = 1_372;
+    private static final int WAIT_MILLIS = 10_000;
+
+    private static final List<AutoCloseable> PARTS = new ArrayList<>();
+    private static NamespaceGuest machines;
+    private static Namespace far;
+
+    @BeforeAll
+    static void start() throws IOException {
+        machines = NamespaceGuest.start(Backend.SLIPWAY);
+        PARTS.add(machines);
+        Namespace first = machines.internet();
+        Namespace second = router("router2");
+        Namespace third = router("router3");
+        far = router("far");
+        join(first, second, "198.18.1", 1_500);
+        join(second, third, "198.18.2", 1_500);
+        join(third, far, "198.18.3", 1_280);
+        first.ip("route add 198.18.2.0/23 via 198.18.1.2");
+        first.ip("route add prohibit 198.18.4.0/24");
+        second.ip("route add 198.18.3.0/24 via 198.18.2.2");
+        second.ip("route add 198.18.0.0/24 via 198.18.1.1");
+        third.ip("route add default via 198.18.2.1");
+        far.ip("route add default via 198.18.3.1");
+        far.ip("address add " + FAR_FOR_PING + "/24 dev left");
+        far.ip("address add " + FAR_FOR_UDP + "/24 dev left");
+        for (Namespace each : List.of(first, second, third, far)) {
+            // As many errors as packets: Linux sends one a second to the same host.
+            each.sysctl("ipv4/icmp_ratemask", "0");
+        }
+        machines.online();
+    }
+
+    private static Namespace router(String name) throws IOException {
+        Namespace made = Namespace.create(name);
+        PARTS.add(made);
+        made.sysctl("ipv4/ip_forward", "1");
+        return made;
+    }
+
+    private static void join(Namespace near, Namespace behind, String network, int mtu) throws IOException {
+        near.ip("link add right mtu " + mtu + " type veth peer name left mtu " + mtu + " netns " + behind.name());
+        near.ip("address add " + network + ".1/24 dev right");
+        near.ip("link set right up");
+        behind.ip("address add " + network + ".2/24 dev left");
+        behind.ip("link set left up");
+    }
+
+    @AfterAll
+    static void stop() throws Exception {
+        for (AutoCloseable part : PARTS.reversed()) {
+            part.close();
+        }
+        PARTS.clear();
+    }
+
+    private static List<String> hops(String output) {
+        List<String> hops = new ArrayList<>();
+        Matcher hop = HOP.matcher(output);
+        while (hop.find()) {
+            hops.add(hop.group(1));
+        }
+        return hops;
+    }
+
+    @Test
+    void pingTellsTheTimeToLiveOfTheAnswer() throws IOException {
+        String said = machines.guest()
+                .run("ping", "-n", "-c", "2", "-i", "0.2", "-W", "5", FAR)
+                .orFail()
+                .output();
+        assertThat(said).contains("from " + FAR, "icmp_seq=2 ttl=61", " 0% packet loss");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"-I", "-U", "-T"})
+    void tracerouteListsTheRouters(String method) throws IOException {
+        String said = machines.guest()
+                .run("traceroute", method, "-n", "-q", "2", "-w", "5", "-m", "8", FAR)
+                .output();
+        assertThat(hops(said)).as(said).containsExactly(WAY);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "--udp", "--tcp"})
+    void mtrListsTheRouters(String method) throws IOException {
+        List<String> command = new ArrayList<>(List.of("mtr", "-n", "-r", "-c", "2", "-i", "0.5", FAR));
+        if (!method.isEmpty()) {
+            command.add(1, method);
+        }
+        String said = machines.guest().run(command.toArray(String[]::new)).output();
+        assertThat(hops(said)).as(said).containsExactly(WAY);
+    }
+
+    @Test
+    void pingToNowhereIsNotAnswered() throws IOException {
+        Subprocess.Result result =
+                machines.guest().run("ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", HostMachine.SILENT);
+        assertThat(result.output()).contains("100% packet loss");
+        assertThat(result.exit()).isEqualTo(1);
+    }
+
+    @Test
+    void pingOfAPayloadAsLargeAsThereIs() throws IOException {
+        String said = machines.guest()
+                .run("ping", "-n", "-c", "1", "-W", "5", "-s", "60000", HostMachine.INTERNET)
+                .orFail()
+                .output();
+        assertThat(said).contains("60008 bytes from " + HostMachine.INTERNET);
+    }
+
+    @Test
+    void pingThatMayNotBeFragmentedHearsOfThePathMtu() throws IOException {
+        String said = machines.guest()
+                .run("ping", "-n", "-M", "do", "-s", "1372", "-c", "2", "-i", "0.2", "-W", "5", FAR_FOR_PING)
+                .output();
+        assertThat(said).contains("From 198.18.2.2", "mtu = 1280").contains("100% packet loss");
+        machines.guest()
+                .run("ping", "-n", "-M", "do", "-s", "1252", "-c", "1", "-W", "5", FAR_FOR_PING)
+                .orFail();
+    }
+
+    @Test
+    void prohibitedStaysProhibited() throws IOException {
+        String said = machines.guest()
+                .run("ping", "-n", "-c", "1", "-W", "5", PROHIBITED)
+                .output();
+        assertThat(said).contains("From " + HostMachine.INTERNET, "Packet filtered");
+        assertThatThrownBy(() -> machines.guest()
+                        .connect(new InetSocketAddress(PROHIBITED, 80), Duration.ofSeconds(10))
+                        .close())
+                .hasMessageMatching(".*(No route to host|Host is unreachable).*");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {FAR, "192.168.65.254", "192.168.65.1"})
+    void closedUdpPortIsRefusedToAConnectedSocket(String address) throws IOException {
+        try (DatagramChannel guest = machines.guest().datagrams("0.0.0.0")) {
+            guest.connect(new InetSocketAddress(address, 9));
+            guest.socket().setSoTimeout(WAIT_MILLIS);
+            guest.write(ByteBuffer.wrap(new byte[10]));
+            DatagramPacket packet = new DatagramPacket(new byte[100], 100);
+            assertThatThrownBy(() -> guest.socket().receive(packet)).isInstanceOf(PortUnreachableException.class);
+        }
+    }
+
+    @Test
+    void datagramThatMayNotBeFragmentedHearsOfThePathMtu() throws Exception {
+        try (DatagramChannel guest = machines.guest().datagrams("0.0.0.0");
+                DatagramChannel server = far.datagrams(FAR_FOR_UDP)) {
+            guest.setOption(ExtendedSocketOptions.IP_DONTFRAGMENT, true);
+            ByteBuffer datagram = ByteBuffer.allocate(LONG);
+            guest.send(datagram.clear(), server.getLocalAddress());
+            Await.until(
+                    "the guest's kernel knows the path MTU",
+                    Duration.ofSeconds(10),
+                    () -> machines.guest()
+                            .run("ip", "route", "get", FAR_FOR_UDP)
+                            .output()
+                            .contains("mtu 1280"));
+            assertThatThrownBy(() -> guest.send(datagram.clear(), server.getLocalAddress()))
+                    .hasMessageContaining("Message too long");
+            guest.send(datagram.clear().limit(1_252), server.getLocalAddress());
+            server.socket().setSoTimeout(WAIT_MILLIS);
+            DatagramPacket packet = new DatagramPacket(new byte[2_000], 2_000);
+            server.socket().receive(packet);
+            assertThat(packet.getLength()).as("what was too long never came").isEqualTo(1_252);
+        }
+    }
+
+    /** Fragments of the guest's are put together and cut anew on the way: such may be of any size. */
+    @Test
+    void datagramThatMayBeFragmentedPassesASmallLink() throws IOException {
+        try (DatagramChannel guest = machines.guest().datagrams("0.0.0.0");
+                DatagramChannel server = far.datagrams(FAR)) {
+            guest.setOption(ExtendedSocketOptions.IP_DONTFRAGMENT, false);
+            guest.send(ByteBuffer.allocate(9_000), server.getLocalAddress());
+            server.socket().setSoTimeout(WAIT_MILLIS);
+            DatagramPacket packet = new DatagramPacket(new byte[10_000], 10_000);
+            server.socket().receive(packet);
+            assertThat(packet.getLength()).isEqualTo(9_000);
+        }
+    }
+
+    @Test
+    void multicastAndBroadcastDoNotReachTheHostsNetwork() throws IOException {
+        try (DatagramChannel guest = machines.guest().datagrams("0.0.0.0");
+                DatagramChannel server = machines.internet().datagrams(HostMachine.INTERNET)) {
+            guest.socket().setBroadcast(true);
+            long before = machines.host().counter("Udp", "OutDatagrams");
+            for (String group : List.of("224.0.0.251", "239.255.255.250", "255.255.255.255", "198.18.0.255")) {
+                try {
+                    guest.send(ByteBuffer.wrap(new byte[10]), new InetSocketAddress(group, 5_353));
+                } catch (IOException e) {
+                    // An error about one before it; the next one goes out.
+                }
+            }
+            server.socket().setSoTimeout(WAIT_MILLIS);
+            boolean came = false;
+            for (int tries = 0; !came && tries < 5; tries++) {
+                try {
+                    guest.send(ByteBuffer.wrap(new byte[10]), server.getLocalAddress());
+                    server.socket().receive(new DatagramPacket(new byte[100], 100));
+                    came = true;
+                } catch (SocketTimeoutException e) {
+                    throw e;
+                } catch (IOException e) {
+                    // An error about what was sent to a group.
+                }
+            }
+            assertThat(came).isTrue();
+            assertThat(machines.host().counter("Udp", "OutDatagrams") - before)
+                    .as("datagrams that the host sent")
+                    .isEqualTo(1);
+        }
+    }
+}

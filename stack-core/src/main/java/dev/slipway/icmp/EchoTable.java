@@ -1,0 +1,309 @@
+package dev.slipway.icmp;
+
+import dev.slipway.ip.Ipv4Output;
+import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.HostDatagrams.Verdict;
+import dev.slipway.seam.HostEcho;
+import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.IcmpError;
+import dev.slipway.seam.StackSettings;
+import dev.slipway.time.DeadlineQueue;
+import dev.slipway.time.Timed;
+import dev.slipway.wire.BigEndian;
+import dev.slipway.wire.Checksum;
+import dev.slipway.wire.DropReason;
+import dev.slipway.wire.Icmpv4Packet;
+import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.Ipv4Packet;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Consumer;
+
+/**
+ * All echo requests of one guest to the outside: one host socket for each identifier, whomever it pings. A socket is let
+ * go after {@link #TIMEOUT} without a request or an answer. At the limit the one idle longest makes room.
+ */
+public final class EchoTable extends Timed {
+
+    /** Identifiers that one guest may use at a time. */
+    public static final int MAX_FLOWS = 1_024;
+
+    /** 60 seconds, in nanoseconds (RFC 5508, REQ-2). */
+    public static final long TIMEOUT = 60_000_000_000L;
+
+    private static final int IDENTIFIER = 4;
+    private static final int SEQUENCE = 6;
+    private static final int MAX_MESSAGE = 65_515;
+    private static final int TTL = 64;
+
+    private record Key(IpAddress guest, int identifier) {}
+
+    private final StackSettings settings;
+    private final Ipv4Output output;
+    private final HostSockets host;
+    private final DropCounters drops;
+    private final DeadlineQueue deadlines;
+    private final Runnable turnWanted;
+    private Consumer<RuntimeException> failureListener = failure -> {};
+    private long failures;
+    private long time;
+
+    /** In the order of last use. */
+    private final LinkedHashMap<Key, EchoFlow> flows = new LinkedHashMap<>(16, 0.75f, true);
+
+    private final MemorySegment scratch = Arena.ofAuto().allocate(MAX_MESSAGE);
+
+    /**
+     * @param turnWanted told when something was sent to the guest outside of a turn
+     */
+    public EchoTable(
+            StackSettings settings,
+            Ipv4Output output,
+            HostSockets host,
+            DropCounters drops,
+            DeadlineQueue deadlines,
+            Runnable turnWanted) {
+        this.settings = settings;
+        this.output = output;
+        this.host = host;
+        this.drops = drops;
+        this.deadlines = deadlines;
+        this.turnWanted = turnWanted;
+    }
+
+    /** Who is told of a defect that cost a flow. */
+    public void whenFailed(Consumer<RuntimeException> listener) {
+        failureListener = listener;
+    }
+
+    /** Flows that were closed because of a defect of ours. */
+    public long failures() {
+        return failures;
+    }
+
+    /** Identifiers that have a host socket. */
+    public int size() {
+        return flows.size();
+    }
+
+    /**
+     * An echo request of the guest's for the outside.
+     *
+     * @param hopLimit time to live of the packet when it goes on
+     * @param message memory that holds the request from its type on
+     * @return {@link DropReason#ICMP_FLOW_LIMIT}, {@link DropReason#ICMP_HOST} or {@link DropReason#NONE}
+     */
+    public DropReason input(
+            IpAddress guest,
+            IpAddress destination,
+            int hopLimit,
+            boolean dontFragment,
+            MemorySegment message,
+            long offset,
+            int length,
+            long now) {
+        time = now;
+        EchoFlow flow = flow(guest, BigEndian.u16(message, offset + IDENTIFIER), now);
+        if (flow == null) {
+            return DropReason.ICMP_FLOW_LIMIT;
+        }
+        flow.lastLength = length;
+        flow.lastSequence = BigEndian.u16(message, offset + SEQUENCE);
+        Verdict verdict;
+        try {
+            verdict = flow.socket().send(destination, hopLimit, dontFragment, message, offset, length);
+        } catch (RuntimeException failure) {
+            failed(flow, failure);
+            return DropReason.ICMP_HOST;
+        }
+        if (verdict == Verdict.SENT) {
+            return DropReason.NONE;
+        }
+        refused(flow, verdict, destination, message, offset, length);
+        return DropReason.ICMP_HOST;
+    }
+
+    private EchoFlow flow(IpAddress guest, int identifier, long now) {
+        Key key = new Key(guest, identifier);
+        EchoFlow flow = flows.get(key);
+        if (flow == null) {
+            flow = open(key);
+            if (flow == null) {
+                return null;
+            }
+        }
+        flow.lastUsed = now;
+        deadlines.watch(this);
+        return flow;
+    }
+
+    private EchoFlow open(Key key) {
+        if (flows.size() >= MAX_FLOWS) {
+            drops.count(DropReason.ICMP_FLOW_LIMIT);
+            close(flows.firstEntry().getValue());
+        }
+        EchoFlow flow = new EchoFlow(this, key.guest, key.identifier);
+        HostEcho socket;
+        try {
+            socket = host.openEcho(key.identifier, !key.guest.isV4(), flow);
+        } catch (RuntimeException failure) {
+            failures++;
+            failureListener.accept(failure);
+            return null;
+        }
+        if (socket == null) {
+            return null;
+        }
+        flow.bind(socket);
+        flows.put(key, flow);
+        return flow;
+    }
+
+    /** A defect of ours ends the one flow that met it; the guest's next request begins it anew. */
+    private void failed(EchoFlow flow, RuntimeException failure) {
+        failures++;
+        failureListener.accept(failure);
+        close(flow);
+    }
+
+    private void refused(
+            EchoFlow flow, Verdict verdict, IpAddress destination, MemorySegment message, long offset, int length) {
+        int code = switch (verdict) {
+            case HOST_UNREACHABLE, PORT_UNREACHABLE -> Icmpv4Packet.CODE_HOST_UNREACHABLE;
+            case NETWORK_UNREACHABLE -> Icmpv4Packet.CODE_NET_UNREACHABLE;
+            case PROHIBITED -> Icmpv4Packet.CODE_PROHIBITED;
+            case TOO_BIG -> Icmpv4Packet.CODE_FRAGMENTATION_NEEDED;
+            case SENT, LOST -> -1;
+        };
+        int mtu = verdict == Verdict.TOO_BIG ? flow.socket().pathMtu() : 0;
+        if (code < 0 || verdict == Verdict.TOO_BIG && mtu == 0) {
+            return;
+        }
+        report(
+                flow,
+                destination,
+                new IcmpError(IpAddress.ofV4(settings.gateway()), Icmpv4Packet.UNREACHABLE, code, mtu),
+                message,
+                offset,
+                length);
+    }
+
+    void replied(EchoFlow flow, IpAddress source, int hopLimit, MemorySegment message, long offset, int length) {
+        used(flow);
+        if (!source.isV4() || length < Icmpv4Packet.HEADER_LENGTH || length > MAX_MESSAGE) {
+            drops.count(DropReason.ICMP_HOST);
+            return;
+        }
+        if (output.room() <= length) {
+            drops.count(DropReason.GUEST_QUEUE_FULL);
+            return;
+        }
+        MemorySegment.copy(message, offset, scratch, 0, length);
+        BigEndian.putU16(scratch, IDENTIFIER, flow.identifier);
+        Icmpv4Packet.write(scratch, 0, length, Icmpv4Packet.ECHO_REPLY, 0);
+        output.sendCopy(
+                scratch,
+                0,
+                length,
+                source.v4(),
+                flow.guest.v4(),
+                Ipv4Packet.PROTOCOL_ICMP,
+                hopLimit > 0 ? hopLimit : TTL);
+    }
+
+    void failed(EchoFlow flow, IpAddress destination, IcmpError error, MemorySegment quoted, long offset, int length) {
+        used(flow);
+        if (destination.isV4() && error.reporter().isV4()) {
+            report(flow, destination, error, quoted, offset, length);
+        }
+    }
+
+    private void used(EchoFlow flow) {
+        if (flows.get(new Key(flow.guest, flow.identifier)) == flow) {
+            flow.lastUsed = time;
+        }
+        turnWanted.run();
+    }
+
+    /** Tells the guest what became of a request, of which this much is left. */
+    private void report(
+            EchoFlow flow, IpAddress destination, IcmpError error, MemorySegment quoted, long offset, int length) {
+        int kept = length;
+        if (length >= Icmpv4Packet.HEADER_LENGTH) {
+            MemorySegment.copy(quoted, offset, scratch, 0, length);
+            restoreIdentifier(flow.identifier);
+        } else {
+            // Nobody quoted it: it was most likely the last one.
+            kept = Icmpv4Packet.HEADER_LENGTH;
+            scratch.asSlice(0, kept).fill((byte) 0);
+            BigEndian.putU16(scratch, 0, Icmpv4Packet.ECHO_REQUEST << 8);
+            BigEndian.putU16(scratch, IDENTIFIER, flow.identifier);
+            BigEndian.putU16(scratch, SEQUENCE, flow.lastSequence);
+        }
+        output.sendErrorAbout(
+                error,
+                error.reporter().v4(),
+                flow.guest.v4(),
+                destination.v4(),
+                Ipv4Packet.PROTOCOL_ICMP,
+                flow.lastLength,
+                scratch,
+                0,
+                kept);
+    }
+
+    /** Puts the guest's identifier in the host's place, and keeps the checksum right without the rest (RFC 1624). */
+    private void restoreIdentifier(int identifier) {
+        int sum = ~BigEndian.u16(scratch, 2) & 0xFFFF;
+        int changed = sum + (~BigEndian.u16(scratch, IDENTIFIER) & 0xFFFF) + identifier;
+        BigEndian.putU16(scratch, 2, Checksum.finish(changed));
+        BigEndian.putU16(scratch, IDENTIFIER, identifier);
+    }
+
+    /** Says what time it is, for events of the host. */
+    public void at(long now) {
+        time = now;
+    }
+
+    /** The guest is gone. */
+    public void reset() {
+        while (!flows.isEmpty()) {
+            close(flows.firstEntry().getValue());
+        }
+    }
+
+    @Override
+    protected long deadline() {
+        return flows.isEmpty() ? NEVER : flows.firstEntry().getValue().lastUsed + TIMEOUT;
+    }
+
+    @Override
+    protected void expired(long now) {
+        Iterator<Map.Entry<Key, EchoFlow>> oldestFirst = flows.entrySet().iterator();
+        while (oldestFirst.hasNext()) {
+            EchoFlow flow = oldestFirst.next().getValue();
+            if (flow.lastUsed + TIMEOUT > now) {
+                return;
+            }
+            oldestFirst.remove();
+            release(flow);
+        }
+    }
+
+    private void close(EchoFlow flow) {
+        flows.remove(new Key(flow.guest, flow.identifier));
+        release(flow);
+    }
+
+    private void release(EchoFlow flow) {
+        try {
+            flow.socket().close();
+        } catch (RuntimeException failure) {
+            failures++;
+            failureListener.accept(failure);
+        }
+    }
+}
