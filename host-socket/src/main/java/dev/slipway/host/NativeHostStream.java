@@ -55,6 +55,8 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
 
     private static final int PROMISE_MAX = 4 << 20;
     private static final int PROMISE_INITIAL = 64 << 10;
+    /** The kernel is asked for its room when less than this is promised; what a request takes does not lead to it. */
+    private static final int PROMISE_LOW = 48 << 10;
     /** Beyond the kernel's room, while the host keeps up. */
     private static final int PROMISE_EXTRA = 128 << 10;
     /** A host that takes nothing for so long does not keep up. */
@@ -193,7 +195,8 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
                 connectFailed(said);
                 return;
             }
-            int error = sockets.pendingError(fd);
+            // A connect that failed is never plain writability (connect(2), epoll_ctl(2)).
+            int error = (ops & (ERROR | HANG_UP)) == 0 ? 0 : sockets.pendingError(fd);
             if (error != 0) {
                 connectFailed(NativeHostSockets.failureOf(Math.abs(error)));
                 return;
@@ -276,7 +279,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         if (state == State.CLOSED) {
             return 0;
         }
-        if (state == State.OPEN && promised - written < PROMISE_INITIAL && held == null) {
+        if (state == State.OPEN && promised - written < PROMISE_LOW && held == null) {
             promise();
         }
         return (int) (promised - written);
@@ -640,8 +643,12 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         if (state == State.CLOSED) {
             return;
         }
+        // Where both ends have been seen and passed on, no reset is left to be sent.
+        boolean overAlready = outputShutdown && end != NOT_ENDED && !failed;
         release();
-        sockets.resetOnClose(fd);
+        if (!overAlready) {
+            sockets.resetOnClose(fd);
+        }
         sockets.close(fd);
     }
 

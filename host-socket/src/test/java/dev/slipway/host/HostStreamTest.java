@@ -369,7 +369,7 @@ final class HostStreamTest {
             assertThat(count.get(30, TimeUnit.SECONDS)).isEqualTo(5 * MIB);
             assertThat(rig.call(rig.budget::held)).isLessThanOrEqualTo(MIB + Chunk.MAX);
             assertThat(other.reset).isNotDone();
-            assertThat(rig.counters.openStreams()).isGreaterThan(5);
+            assertThat(rig.counters.openStreams()).as("not all were given up").isGreaterThan(1);
         }
         for (Socket peer : peers) {
             peer.close();
