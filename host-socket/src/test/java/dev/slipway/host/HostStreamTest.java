@@ -350,7 +350,7 @@ final class HostStreamTest {
         }
         // All have been promised much while memory was plenty.
         for (FakeGuest guest : stalled) {
-            guest.send(1, false, random);
+            guest.send(20 << 10, false, random);
             assertThat(guest.room()).isGreaterThan(NettyHostStream.FROM_GUEST_INITIAL);
         }
         FakeGuest other = rig.connect(server.getLocalPort()).awaitConnected();
