@@ -1,6 +1,7 @@
 package dev.slipway.host;
 
 import dev.slipway.dhcp.LeaseTable;
+import dev.slipway.dns.LocalNames;
 import dev.slipway.ethernet.CaptureFile;
 import dev.slipway.ethernet.CaptureLink;
 import dev.slipway.ethernet.FaultyLink;
@@ -38,6 +39,7 @@ public final class VmNetwork implements AutoCloseable {
 
     private final Transport transport;
     private final LeaseTable leases;
+    private final LocalNames names;
     private final List<MultiThreadIoEventLoopGroup> loops = new ArrayList<>();
     private final List<VmSession> sessions = new ArrayList<>();
 
@@ -46,6 +48,7 @@ public final class VmNetwork implements AutoCloseable {
     private VmNetwork(NetworkSettings settings) {
         transport = settings.transport();
         leases = new LeaseTable(settings.stack());
+        names = new LocalNames(settings.stack(), leases);
     }
 
     /**
@@ -112,7 +115,7 @@ public final class VmNetwork implements AutoCloseable {
                 ? new CaptureLink(faulty == null ? link : faulty)
                 : null;
         GuestLink outermost = capture != null ? capture : faulty != null ? faulty : link;
-        VmSession session = new VmSession("qemu:" + path, settings, loop, outermost, leases);
+        VmSession session = new VmSession("qemu:" + path, settings, loop, outermost, leases, names);
         sessions.add(session);
         GuestLink.Receiver receiver = session.receiver();
         if (capture != null) {
@@ -130,6 +133,11 @@ public final class VmNetwork implements AutoCloseable {
 
     public LeaseTable leases() {
         return leases;
+    }
+
+    /** The names that are answered here, for all VMs; zones may be added at any time. */
+    public LocalNames names() {
+        return names;
     }
 
     public Transport transport() {

@@ -1,6 +1,7 @@
 package dev.slipway.host;
 
 import dev.slipway.dhcp.LeaseTable;
+import dev.slipway.dns.LocalNames;
 import dev.slipway.dns.NameServer;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
@@ -76,8 +77,15 @@ public final class VmSession implements AutoCloseable {
      * @param loop that owns everything, of the settings' transport
      * @param link on that loop
      * @param leases shared by all VMs of a network
+     * @param localNames shared as well
      */
-    VmSession(String name, NetworkSettings settings, EventLoop loop, GuestLink link, LeaseTable leases) {
+    VmSession(
+            String name,
+            NetworkSettings settings,
+            EventLoop loop,
+            GuestLink link,
+            LeaseTable leases,
+            LocalNames localNames) {
         this.name = name;
         this.loop = loop;
         this.link = link;
@@ -94,7 +102,7 @@ public final class VmSession implements AutoCloseable {
                 ? new NativeHostSockets((IoEventLoop) loop, destinations, budget, counters, this::touch, this::failed)
                 : null;
         HostSockets toHost = nativeSockets != null ? nativeSockets : sockets;
-        NameServer names = new NameServer(settings.stack(), resolver, drops);
+        NameServer names = new NameServer(settings.stack(), localNames, resolver, drops);
         nameStreams = new NameServerStreams(settings.stack(), names, toHost, loop, this::touch, this::failed);
         byte[] secret = new byte[16];
         new SecureRandom().nextBytes(secret);

@@ -3,6 +3,7 @@ package dev.slipway.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.dhcp.LeaseTable;
+import dev.slipway.dns.LocalNames;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.Transport;
@@ -49,7 +50,8 @@ final class SessionDefectsTest {
                 List.of(folder.resolve("vm.sock")));
         group = EventLoops.single(transport, "vm-under-test");
         loop = group.next();
-        session = new VmSession("test", settings, loop, link, new LeaseTable(settings.stack()));
+        LeaseTable leases = new LeaseTable(settings.stack());
+        session = new VmSession("test", settings, loop, link, leases, new LocalNames(settings.stack(), leases));
         receiver = session.receiver();
         onLoop(receiver::attached);
     }

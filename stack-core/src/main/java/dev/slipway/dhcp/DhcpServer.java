@@ -27,6 +27,10 @@ public final class DhcpServer {
 
     private static final int MAX_REPLY = 1_472;
     private static final int BROADCAST = -1;
+    /** Flags and two codes before the name of option 81, and the flag that says how the name is written. */
+    private static final int FQDN_HEADER = 3;
+
+    private static final int FQDN_ENCODED = 0x04;
     private static final byte[] NO_LEASE = "address not available".getBytes(StandardCharsets.US_ASCII);
 
     private final StackSettings settings;
@@ -111,6 +115,7 @@ public final class DhcpServer {
             return DropReason.DHCP_POOL;
         }
         if (request.has(DhcpMessage.OPTION_RAPID_COMMIT) && leases.commit(client, address, now)) {
+            leases.name(client, hostLabel());
             reply(DhcpMessage.ACK, address);
         } else {
             reply(DhcpMessage.OFFER, address);
@@ -125,7 +130,11 @@ public final class DhcpServer {
         if (address == 0) {
             return DropReason.DHCP;
         }
-        reply(leases.commit(client, address, now) ? DhcpMessage.ACK : DhcpMessage.NAK, address);
+        boolean may = leases.commit(client, address, now);
+        if (may) {
+            leases.name(client, hostLabel());
+        }
+        reply(may ? DhcpMessage.ACK : DhcpMessage.NAK, address);
         return DropReason.NONE;
     }
 
@@ -242,6 +251,37 @@ public final class DhcpServer {
             }
         }
         return length > 0;
+    }
+
+    /**
+     * What the client calls itself, up to the first dot: by option 12 or, from those that send it instead, by option 81
+     * (RFC 4702; its name in ASCII, or in the encoding of DNS). Empty if that is no host's name.
+     */
+    private String hostLabel() {
+        int code = request.has(DhcpMessage.OPTION_HOST_NAME)
+                ? DhcpMessage.OPTION_HOST_NAME
+                : DhcpMessage.OPTION_CLIENT_FQDN;
+        int from = 0;
+        int length = request.optionLength(code);
+        if (code == DhcpMessage.OPTION_CLIENT_FQDN) {
+            boolean encoded = (request.u8(code) & FQDN_ENCODED) != 0;
+            from = FQDN_HEADER + (encoded ? 1 : 0);
+            length = encoded && length >= from
+                    ? from + BigEndian.u8(request.bytes(), request.optionOffset(code) + FQDN_HEADER)
+                    : length;
+        }
+        StringBuilder label = new StringBuilder();
+        for (int i = from; i < Math.min(length, request.optionLength(code)); i++) {
+            int letter = BigEndian.u8(request.bytes(), request.optionOffset(code) + i);
+            if (letter == '.' || letter == 0) {
+                break;
+            }
+            label.append((char) letter);
+        }
+        String name = label.toString();
+        return name.matches("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?") && !name.equalsIgnoreCase("localhost")
+                ? name
+                : "";
     }
 
     private void direct(boolean nak, int address) {

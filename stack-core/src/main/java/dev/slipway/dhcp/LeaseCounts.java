@@ -11,6 +11,7 @@ package dev.slipway.dhcp;
  * @param exhausted requests that found no address left
  * @param claimed addresses taken into use without DHCP
  * @param claimsRefused attempts to use an address that is somebody else's or nobody's to use, or one too many
+ * @param nameConflicts names that a client gave itself but another has
  */
 public record LeaseCounts(
         long offered,
@@ -20,4 +21,5 @@ public record LeaseCounts(
         long declined,
         long exhausted,
         long claimed,
-        long claimsRefused) {}
+        long claimsRefused,
+        long nameConflicts) {}

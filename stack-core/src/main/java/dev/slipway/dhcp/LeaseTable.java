@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
@@ -47,6 +48,7 @@ public final class LeaseTable {
     private final Map<Integer, Entry> entries = new HashMap<>();
     private final Map<Long, Entry> leased = new HashMap<>();
     private final Map<Long, Integer> claimsOf = new HashMap<>();
+    private final Map<String, Entry> named = new HashMap<>();
     private int neverUsed;
 
     private long offered;
@@ -57,6 +59,7 @@ public final class LeaseTable {
     private long exhausted;
     private long claimed;
     private long claimsRefused;
+    private long nameConflicts;
 
     /** How willingly an address is given to a new client, best first; from {@link #OWNED} on it is not. */
     private static final int SPENT = 0;
@@ -75,6 +78,7 @@ public final class LeaseTable {
         long expires;
         boolean reserved;
         boolean everBound;
+        String name = "";
 
         Entry(int address) {
             this.address = address;
@@ -204,6 +208,7 @@ public final class LeaseTable {
     private void free(Entry entry, long now) {
         entry.state = Lease.State.FREE;
         entry.expires = now;
+        unname(entry);
         if (!isPooled(entry.address)) {
             leased.remove(entry.mac, entry);
             entries.remove(entry.address);
@@ -219,6 +224,7 @@ public final class LeaseTable {
             return;
         }
         leased.remove(mac);
+        unname(entry);
         entry.state = Lease.State.QUARANTINED;
         entry.expires = nowNanos + TimeUnit.SECONDS.toNanos(QUARANTINE_SECONDS);
         declined++;
@@ -252,6 +258,7 @@ public final class LeaseTable {
         }
         if (entry.mac != mac) {
             leased.remove(entry.mac, entry);
+            unname(entry);
         }
         entry.mac = mac;
         entry.state = Lease.State.CLAIMED;
@@ -259,6 +266,53 @@ public final class LeaseTable {
         claimsOf.put(mac, claims + 1);
         claimed++;
         return true;
+    }
+
+    /**
+     * Says what the owner of a lease is called; an empty name takes back what was said before. A name that the owner of
+     * another address has already stays with that one, and is counted.
+     *
+     * @param name one label of letters, digits and hyphens
+     * @throws IllegalArgumentException if it is no such label
+     */
+    public synchronized void name(long mac, String name) {
+        Entry entry = leased.get(mac);
+        if (entry == null || !isOwned(entry)) {
+            return;
+        }
+        String label = name.toLowerCase(Locale.ROOT);
+        if (!label.isEmpty() && !label.matches("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")) {
+            throw new IllegalArgumentException("not a host's name: '" + name + "'");
+        }
+        Entry other = named.get(label);
+        if (other != null && other != entry) {
+            nameConflicts++;
+            return;
+        }
+        unname(entry);
+        if (!label.isEmpty()) {
+            entry.name = label;
+            named.put(label, entry);
+        }
+    }
+
+    private void unname(Entry entry) {
+        if (!entry.name.isEmpty()) {
+            named.remove(entry.name, entry);
+            entry.name = "";
+        }
+    }
+
+    /** What the owner of an address is called; empty if it has no name, or there is no owner. */
+    public synchronized String nameOf(int address) {
+        Entry entry = entries.get(address);
+        return entry != null && isOwned(entry) ? entry.name : "";
+    }
+
+    /** The address of the guest of that name, or 0. */
+    public synchronized int addressOf(String name) {
+        Entry entry = named.get(name);
+        return entry != null && isOwned(entry) ? entry.address : 0;
     }
 
     /** Every address that is in use, reserved, offered or resting, in order. */
@@ -274,7 +328,8 @@ public final class LeaseTable {
     }
 
     public synchronized LeaseCounts counts() {
-        return new LeaseCounts(offered, committed, refused, released, declined, exhausted, claimed, claimsRefused);
+        return new LeaseCounts(
+                offered, committed, refused, released, declined, exhausted, claimed, claimsRefused, nameConflicts);
     }
 
     private static boolean isOwned(Entry entry) {
@@ -321,9 +376,11 @@ public final class LeaseTable {
                 && before != entry
                 && (before.state == Lease.State.BOUND || before.state == Lease.State.OFFERED)) {
             before.state = Lease.State.FREE;
+            unname(before);
         }
         if (entry.mac != mac) {
             leased.remove(entry.mac, entry);
+            unname(entry);
             entry.mac = mac;
         }
     }
@@ -340,6 +397,7 @@ public final class LeaseTable {
                 return null;
             }
             leased.remove(least.mac, least);
+            unname(least);
             entries.remove(least.address);
             if (isPooled(least.address) && Integer.compareUnsigned(least.address, neverUsed) < 0) {
                 neverUsed = least.address;

@@ -3,9 +3,12 @@ package dev.slipway.dns;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.DnsMessage;
 import dev.slipway.wire.IpAddress;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** The names that the stack itself answers for: those of the host and of the gateway, and back. Immutable. */
 public final class InternalNames {
@@ -42,6 +45,29 @@ public final class InternalNames {
                     + (address >>> 24) + ".in-addr.arpa.";
             records.put(reverse, new Record(DnsMessage.TYPE_PTR, DnsMessage.encodeName(names.getFirst())));
         }
+    }
+
+    /** Whether a name, lower case and with a dot behind, is one of these. */
+    boolean has(String name) {
+        return records.containsKey(name);
+    }
+
+    /** The names with an address as zones: one for each suffix. */
+    List<Zone> zones() {
+        Map<String, List<ZoneRecord>> bySuffix = new LinkedHashMap<>();
+        for (List<String> names : List.of(GATEWAY, HOST)) {
+            for (String name : names) {
+                Record record = records.get(name + ".");
+                if (record.type == DnsMessage.TYPE_A) {
+                    int dot = name.indexOf('.');
+                    bySuffix.computeIfAbsent(name.substring(dot + 1), suffix -> new ArrayList<>())
+                            .add(ZoneRecord.named(name.substring(0, dot), IpAddress.ofBytes(record.data)));
+                }
+            }
+        }
+        List<Zone> zones = new ArrayList<>();
+        bySuffix.forEach((suffix, list) -> zones.add(new Zone(suffix, list, Optional.empty(), false)));
+        return zones;
     }
 
     /**

@@ -1,5 +1,6 @@
 package dev.slipway.dns;
 
+import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.NameResolver;
 import dev.slipway.seam.StackSettings;
@@ -19,7 +20,7 @@ public final class NameServer {
 
     private final NameResolver resolver;
     private final DropCounters drops;
-    private final InternalNames names;
+    private final LocalNames names;
     private final int maxOutstanding;
     private final DnsMessage query = new DnsMessage();
     private int outstanding;
@@ -32,9 +33,14 @@ public final class NameServer {
      *     DropReason#DNS_LIMIT})
      */
     public NameServer(StackSettings settings, NameResolver resolver, DropCounters drops) {
+        this(settings, new LocalNames(settings, new LeaseTable(settings)), resolver, drops);
+    }
+
+    /** The same, with names that other stacks have as well. */
+    public NameServer(StackSettings settings, LocalNames names, NameResolver resolver, DropCounters drops) {
         this.resolver = resolver;
         this.drops = drops;
-        this.names = new InternalNames(settings);
+        this.names = names;
         this.maxOutstanding = settings.limits().dnsQueries();
     }
 

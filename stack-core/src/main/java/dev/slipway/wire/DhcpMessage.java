@@ -64,6 +64,7 @@ public final class DhcpMessage {
     public static final int OPTION_REBINDING_TIME = 59;
     public static final int OPTION_CLIENT = 61;
     public static final int OPTION_RAPID_COMMIT = 80;
+    public static final int OPTION_CLIENT_FQDN = 81;
     public static final int OPTION_RELAY = 82;
     public static final int OPTION_SEARCH_LIST = 119;
 

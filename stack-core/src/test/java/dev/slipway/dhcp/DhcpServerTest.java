@@ -106,6 +106,36 @@ final class DhcpServerTest {
     }
 
     @Test
+    void nameThatTheGuestGivesItselfIsNotedUpToTheFirstDot() {
+        answerTo(request().requested("192.168.65.3").hostName("Build-1.lan")).hasType(DhcpMessage.ACK);
+        assertThat(leases.addressOf("build-1")).isEqualTo(THREE);
+        answerTo(request().requested("192.168.65.3").hostName("other")).hasType(DhcpMessage.ACK);
+        assertThat(leases.nameOf(THREE)).isEqualTo("other");
+        assertThat(leases.addressOf("build-1")).isZero();
+    }
+
+    @Test
+    void fullyQualifiedNameInEitherEncodingServesAsWell() {
+        answerTo(request().requested("192.168.65.3").option(81, 0x01, 0, 0, 'v', 'm', '1', '.', 'x'))
+                .hasType(DhcpMessage.ACK);
+        assertThat(leases.nameOf(THREE)).isEqualTo("vm1");
+        answerTo(request().requested("192.168.65.3").option(81, 0x05, 0, 0, 3, 'v', 'm', '2', 1, 'x', 0))
+                .hasType(DhcpMessage.ACK);
+        assertThat(leases.nameOf(THREE)).isEqualTo("vm2");
+        for (int[] bad : new int[][] {{}, {4}, {4, 0, 0}, {4, 0, 0, 63, 'a', 'b'}, {4, 0, 0, 0}, {0, 0, 0}}) {
+            answerTo(request().requested("192.168.65.3").option(81, bad)).hasType(DhcpMessage.ACK);
+        }
+    }
+
+    @Test
+    void nameThatIsNoneIsNotNoted() {
+        for (String bad : List.of("a b", "-a", "a-", ".a", "a".repeat(64), "localhost", "caf\u00e9", "*")) {
+            answerTo(request().requested("192.168.65.3").hostName(bad)).hasType(DhcpMessage.ACK);
+            assertThat(leases.nameOf(THREE)).as(bad).isEmpty();
+        }
+    }
+
+    @Test
     void choiceOfAnotherServerIsSilentlyAccepted() {
         answerTo(guest.dhcp(DhcpMessage.DISCOVER));
         silence(request().requested("192.168.65.3").server("192.168.65.9"));
