@@ -52,7 +52,7 @@ public final class HostCounters {
         return resetsByHost;
     }
 
-    /** Established connections given up because the queues of all of them held too much, see {@link QueueBudget}. */
+    /** Established connections given up because the queues of all of them held too much, see {@link dev.slipway.queue.QueueBudget}. */
     public long flowsShed() {
         return flowsShed;
     }

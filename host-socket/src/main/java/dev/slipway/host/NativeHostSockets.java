@@ -7,6 +7,7 @@ import dev.slipway.posix.ReceivedMessage;
 import dev.slipway.posix.SendBatch;
 import dev.slipway.posix.SocketAddress;
 import dev.slipway.posix.Sockets;
+import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.HostDatagrams;
 import dev.slipway.seam.HostEcho;
 import dev.slipway.seam.HostSockets;

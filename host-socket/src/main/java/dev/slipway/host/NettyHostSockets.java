@@ -1,6 +1,7 @@
 package dev.slipway.host;
 
 import dev.slipway.ethernet.Transport;
+import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.HostDatagrams;
 import dev.slipway.seam.HostEcho;
 import dev.slipway.seam.HostSockets;

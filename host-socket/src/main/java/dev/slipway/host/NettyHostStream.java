@@ -1,5 +1,7 @@
 package dev.slipway.host;
 
+import dev.slipway.queue.ByteQueue;
+import dev.slipway.queue.ReadLimit;
 import dev.slipway.seam.HostStream;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
@@ -25,7 +27,7 @@ import java.net.InetSocketAddress;
  * <p>Every event is delivered by a task of its own ({@link #run}), at the end of the loop turn in which it happened:
  * never from within a method of the seam, nor from within Netty's reading or writing.
  */
-final class NettyHostStream extends ChannelInboundHandlerAdapter implements HostStream, Runnable {
+final class NettyHostStream extends ChannelInboundHandlerAdapter implements HostStream, ReadLimit.Reader, Runnable {
 
     /** What the queue to the guest holds at most while memory is plenty, in bytes; acknowledgements free it. */
     static final int TO_GUEST_MAX = 1 << 20;
@@ -368,15 +370,18 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
     }
 
     /** Whether the queue has room for another read. */
-    boolean mayRead() {
+    @Override
+    public boolean mayRead() {
         return state == State.OPEN && toGuest.held() < owner.budget().allowance(TO_GUEST_MAX);
     }
 
-    void readBegins() {
+    @Override
+    public void readBegins() {
         readAsked = false;
     }
 
-    ByteBuf readTarget(ByteBufAllocator allocator, int size) {
+    @Override
+    public ByteBuf readTarget(ByteBufAllocator allocator, int size) {
         int room = owner.budget().allowance(TO_GUEST_MAX) - toGuest.held();
         if (state != State.OPEN || room <= 0) {
             throw ReadLimit.QueueFull.INSTANCE;

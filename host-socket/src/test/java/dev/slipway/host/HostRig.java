@@ -1,6 +1,7 @@
 package dev.slipway.host;
 
 import dev.slipway.ethernet.Transport;
+import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.StackSettings;

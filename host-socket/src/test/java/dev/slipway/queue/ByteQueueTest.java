@@ -1,4 +1,4 @@
-package dev.slipway.host;
+package dev.slipway.queue;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -14,12 +14,16 @@ final class ByteQueueTest {
     private final QueueBudget budget = new QueueBudget(1 << 20);
     private final ByteQueue queue = new ByteQueue(budget);
 
+    private static byte pattern(long position) {
+        return (byte) (position * 31 + (position >>> 8) * 7 + (position >>> 16));
+    }
+
     private void append(long from, int length, int size) {
         ByteBuf buffer = queue.target(PooledByteBufAllocator.DEFAULT, size);
         int fits = Math.min(length, buffer.writableBytes());
         byte[] bytes = new byte[fits];
         for (int i = 0; i < fits; i++) {
-            bytes[i] = FakeGuest.pattern(from + i);
+            bytes[i] = pattern(from + i);
         }
         buffer.writeBytes(bytes);
         queue.append(buffer);
@@ -42,7 +46,7 @@ final class ByteQueueTest {
             assertThat(copied).as("seed %s", seed).isEqualTo((int) Math.min(length, queue.end() - position));
             boolean exact = true;
             for (int i = 0; i < copied; i++) {
-                exact &= out[i] == FakeGuest.pattern(position + i);
+                exact &= out[i] == pattern(position + i);
             }
             assertThat(exact)
                     .as("seed %s position %s length %s", seed, position, copied)

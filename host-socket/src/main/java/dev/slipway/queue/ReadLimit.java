@@ -1,4 +1,4 @@
-package dev.slipway.host;
+package dev.slipway.queue;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
@@ -14,21 +14,40 @@ import io.netty.util.UncheckedBooleanSupplier;
  * and then until the end. That would put all that the kernel holds, megabytes, into memory. So allocating a
  * buffer throws {@link QueueFull} when there is no room, which ends the reading; what is left stays in the kernel.
  */
-final class ReadLimit implements RecvByteBufAllocator {
+public final class ReadLimit implements RecvByteBufAllocator {
 
-    static final int MIN = 2 << 10;
+    public static final int MIN = 2 << 10;
     private static final int MAX = 64 << 10;
 
-    private final NettyHostStream stream;
+    private final Reader stream;
 
-    ReadLimit(NettyHostStream stream) {
+    /** Who reads, and knows how much room there is. */
+    public interface Reader {
+
+        /** Whether there is room for another read. */
+        boolean mayRead();
+
+        /** The channel begins to read: what {@code read()} asked for is used up. */
+        void readBegins();
+
+        /**
+         * A buffer to read into.
+         *
+         * @param size in bytes that recent reads make reasonable
+         * @throws QueueFull if there is no room
+         */
+        ByteBuf readTarget(ByteBufAllocator allocator, int size);
+    }
+
+    /** A limit that a reader sets. */
+    public ReadLimit(Reader stream) {
         this.stream = stream;
     }
 
     /** Thrown into Netty's read loop to stop it. */
-    static final class QueueFull extends RuntimeException {
+    public static final class QueueFull extends RuntimeException {
         private static final long serialVersionUID = 1;
-        static final QueueFull INSTANCE = new QueueFull();
+        public static final QueueFull INSTANCE = new QueueFull();
 
         private QueueFull() {
             super("no room to read into", null, false, false);
@@ -43,12 +62,12 @@ final class ReadLimit implements RecvByteBufAllocator {
 
     @SuppressWarnings("deprecation")
     private static final class Reading implements ExtendedHandle {
-        private final NettyHostStream stream;
+        private final Reader stream;
         private int size = MIN;
         private int attempted;
         private int last;
 
-        Reading(NettyHostStream stream) {
+        Reading(Reader stream) {
             this.stream = stream;
         }
 

@@ -1,4 +1,4 @@
-package dev.slipway.host;
+package dev.slipway.queue;
 
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
@@ -11,7 +11,7 @@ import java.lang.foreign.MemorySegment;
  * <p>A reader asks for {@link #target}, which is the last buffer while that has room, so that a host that sends byte by
  * byte fills buffers and does not collect them.
  */
-final class ByteQueue {
+public final class ByteQueue {
 
     private static final int WORTH_FILLING = 512;
 
@@ -23,7 +23,7 @@ final class ByteQueue {
     private long end;
     private int held;
 
-    ByteQueue(QueueBudget budget) {
+    public ByteQueue(QueueBudget budget) {
         this.budget = budget;
     }
 
@@ -44,12 +44,12 @@ final class ByteQueue {
     }
 
     /** The position behind the last byte. */
-    long end() {
+    public long end() {
         return end;
     }
 
     /** Bytes of memory held. */
-    int held() {
+    public int held() {
         return held;
     }
 
@@ -58,7 +58,7 @@ final class ByteQueue {
      *
      * @param size of a new buffer, in bytes, if the last one has no room
      */
-    ByteBuf target(ByteBufAllocator allocator, int size) {
+    public ByteBuf target(ByteBufAllocator allocator, int size) {
         if (last != null && last.buffer.writableBytes() >= WORTH_FILLING) {
             return last.buffer.retain();
         }
@@ -66,7 +66,7 @@ final class ByteQueue {
     }
 
     /** Takes a buffer that {@link #target} gave, with something more in it, and its reference. */
-    void append(ByteBuf buffer) {
+    public void append(ByteBuf buffer) {
         if (last != null && last.buffer == buffer) {
             buffer.release();
             last.end = last.start + buffer.writerIndex();
@@ -90,7 +90,7 @@ final class ByteQueue {
      * @return bytes copied, 0 at the end
      * @throws IllegalArgumentException if the position was discarded
      */
-    int copy(long position, MemorySegment target, long offset, int length) {
+    public int copy(long position, MemorySegment target, long offset, int length) {
         if (position < start) {
             throw new IllegalArgumentException("position " + position + " was discarded: the queue begins at " + start);
         }
@@ -115,7 +115,7 @@ final class ByteQueue {
      *
      * @throws IllegalArgumentException if the position lies behind the last byte
      */
-    void discard(long position) {
+    public void discard(long position) {
         if (position > end) {
             throw new IllegalArgumentException("position " + position + " lies behind the end, " + end);
         }
@@ -136,7 +136,7 @@ final class ByteQueue {
     }
 
     /** Lets go of everything. */
-    void clear() {
+    public void clear() {
         discard(end);
     }
 }

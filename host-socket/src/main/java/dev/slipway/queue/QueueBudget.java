@@ -1,4 +1,4 @@
-package dev.slipway.host;
+package dev.slipway.queue;
 
 /**
  * How much memory the queues of all flows of a VM hold, and how much a single flow may have in view of it. The more is
@@ -7,10 +7,10 @@ package dev.slipway.host;
  * <p>What was promised to a guest stays promised, so bytes from the guest can still come to hold more than the limit:
  * {@link #isExceeded} says so, and the owner gives up a flow that the host does not take bytes from.
  */
-final class QueueBudget {
+public final class QueueBudget {
 
     /** What a flow gets however little is left, in bytes. */
-    static final int FLOW_MIN = 4 << 10;
+    public static final int FLOW_MIN = 4 << 10;
 
     private final long limit;
     private long toGuest;
@@ -18,24 +18,24 @@ final class QueueBudget {
     private long reserved;
 
     /** @param limit in bytes */
-    QueueBudget(long limit) {
+    public QueueBudget(long limit) {
         this.limit = limit;
     }
 
-    void toGuest(int bytes) {
+    public void toGuest(int bytes) {
         toGuest += bytes;
     }
 
-    void fromGuest(int bytes) {
+    public void fromGuest(int bytes) {
         fromGuest += bytes;
     }
 
     /** Bytes that all queues hold, counted by the size of their buffers. */
-    long held() {
+    public long held() {
         return toGuest + fromGuest;
     }
 
-    boolean isExceeded() {
+    public boolean isExceeded() {
         return fromGuest > limit;
     }
 
@@ -44,7 +44,7 @@ final class QueueBudget {
      *
      * @return how many bytes of those wanted it gets, maybe none; to be given back by {@link #unreserve}
      */
-    int reserve(int wanted) {
+    public int reserve(int wanted) {
         int granted = (int) Math.min(wanted, (limit - reserved) >> 2);
         if (granted < FLOW_MIN) {
             return 0;
@@ -53,17 +53,17 @@ final class QueueBudget {
         return granted;
     }
 
-    void unreserve(int bytes) {
+    public void unreserve(int bytes) {
         reserved -= bytes;
     }
 
     /** Bytes that are set aside. */
-    long reserved() {
+    public long reserved() {
         return reserved;
     }
 
     /** What a queue may hold that is given {@code full} bytes when memory is plenty; at most an eighth of all. */
-    int allowance(int full) {
+    public int allowance(int full) {
         long held = held();
         int most = (int) Math.max(Math.min(full, limit >> 3), FLOW_MIN);
         if (held < limit >> 2) {
