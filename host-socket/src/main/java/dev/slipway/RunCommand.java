@@ -79,11 +79,18 @@ final class RunCommand implements Command {
 
     @Override
     public int run(ParseResult parsed, PrintStream out, PrintStream err) throws SettingsException {
-        Settings settings = Settings.from(source(parsed));
+        hideCredentials(parsed);
+        SettingSource source = source(parsed);
+        Settings settings = Settings.from(source);
         Logging.configure(settings.logLevel());
         Shutdown shutdown = Shutdown.install();
         try {
-            serve(settings, shutdown, out);
+            RunningNetwork network = serve(settings, shutdown, out);
+            shutdown.add(SettingsReload.watch(
+                    () -> Settings.from(source(parsed)).proxies(),
+                    settings.proxies(),
+                    files(parsed, source),
+                    network::changeProxies));
             new CountDownLatch(1).await();
         } catch (SocketPathException e) {
             shutdown.cancel();
@@ -124,7 +131,31 @@ final class RunCommand implements Command {
         return source;
     }
 
-    private static void serve(Settings settings, Shutdown shutdown, PrintStream out)
+    /** The files that settings come from. */
+    private static List<Path> files(ParseResult parsed, SettingSource source) throws SettingsException {
+        List<Path> files = new ArrayList<>();
+        if (parsed.hasMatchedOption(CONFIG)) {
+            files.add(Path.of(parsed.matchedOptionValue(CONFIG, "")));
+        }
+        ProxyOptions.file(source).ifPresent(files::add);
+        return files;
+    }
+
+    /** Other users of the machine see the arguments of every process. */
+    private static void hideCredentials(ParseResult parsed) {
+        List<String> secrets = new ArrayList<>();
+        for (SettingKey key : List.of(SettingKey.HTTP_PROXY, SettingKey.HTTPS_PROXY, SettingKey.ALL_PROXY)) {
+            if (parsed.hasMatchedOption(key.flag())) {
+                secrets.add(ProcessArguments.credentials(parsed.matchedOptionValue(key.flag(), "")));
+            }
+        }
+        secrets.removeIf(String::isEmpty);
+        if (!secrets.isEmpty()) {
+            ProcessArguments.hide(secrets);
+        }
+    }
+
+    private static RunningNetwork serve(Settings settings, Shutdown shutdown, PrintStream out)
             throws IOException, SettingsException {
         RunningNetwork network = RunningNetwork.start(settings);
         shutdown.add(network);
@@ -150,6 +181,7 @@ final class RunCommand implements Command {
         out.println("ready: " + vms + settings.api().map(api -> " api:" + api).orElse(""));
         out.flush();
         warnOfOverlaps(settings, log);
+        return network;
     }
 
     private static void warnOfOverlaps(Settings settings, Logger log) {

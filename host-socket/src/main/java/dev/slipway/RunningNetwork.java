@@ -10,6 +10,8 @@ import dev.slipway.host.NetworkSettings;
 import dev.slipway.host.ResolverCounters;
 import dev.slipway.host.VmNetwork;
 import dev.slipway.host.VmSession;
+import dev.slipway.proxy.ProxyCounters;
+import dev.slipway.proxy.ProxySettings;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.wire.DropReason;
 import io.netty.channel.EventLoopGroup;
@@ -47,7 +49,14 @@ final class RunningNetwork implements AutoCloseable {
         Transport transport =
                 settings.transport().isPresent() ? settings.transport().get() : bestTransport();
         return new RunningNetwork(VmNetwork.start(new NetworkSettings(
-                settings.stack(), policy, RESOLV_CONF, transport, sockets, settings.capture(), settings.faults())));
+                settings.stack(),
+                policy,
+                RESOLV_CONF,
+                transport,
+                sockets,
+                settings.capture(),
+                settings.faults(),
+                settings.proxies())));
     }
 
     private static Transport bestTransport() throws SettingsException {
@@ -56,6 +65,25 @@ final class RunningNetwork implements AutoCloseable {
         } catch (IllegalArgumentException e) {
             throw new SettingsException("-D" + Transport.PROPERTY, e.getMessage());
         }
+    }
+
+    /** Which flows go through a proxy. */
+    ProxySettings proxies() {
+        return network.proxies();
+    }
+
+    /** Changes that for what begins from now on. */
+    void changeProxies(ProxySettings changed) {
+        network.changeProxies(changed);
+    }
+
+    /**
+     * The same from the text of VPNKit's proxy file, as an API is given it; keys that it does not have stay.
+     *
+     * @throws SettingsException that names the key, without what may be a password; nothing has changed then
+     */
+    void changeProxies(String json) throws SettingsException {
+        network.changeProxies(ProxyFile.parse("proxies", json, network.proxies()));
     }
 
     EventLoopGroup loops() {
@@ -74,6 +102,7 @@ final class RunningNetwork implements AutoCloseable {
             count(counters, session.linkCounters());
             count(counters, session.hostCounters());
             count(counters, session.resolverCounters());
+            count(counters, session.proxyCounters());
             vms.add(new Status.Vm(session.name(), session.isAttached(), counters, drops(session.drops())));
         }
         return vms;
@@ -118,6 +147,17 @@ final class RunningNetwork implements AutoCloseable {
         counters.put("socketsExhausted", host.socketsExhausted());
         counters.put("outOfMemory", host.outOfMemory());
         counters.put("stackFailures", host.stackFailures());
+    }
+
+    private static void count(Map<String, Long> counters, ProxyCounters proxies) {
+        counters.put("proxyOpen", (long) proxies.open());
+        counters.put("proxyRequests", proxies.requests());
+        counters.put("proxyTunnels", proxies.tunnels());
+        counters.put("proxyOpaque", proxies.opaque());
+        counters.put("proxyFailures", proxies.failures());
+        counters.put("proxyRefusedByProxy", proxies.refusedByProxy());
+        counters.put("proxyRefusedByList", proxies.refusedByList());
+        counters.put("proxyMalformed", proxies.malformed());
     }
 
     private static void count(Map<String, Long> counters, ResolverCounters resolver) {

@@ -36,6 +36,40 @@ enum SettingKey {
             Kind.ONE,
             "Writes the first 128 bytes of each frame to a pcap file (mode 0600), a new one each 64 MiB. Default:"
                     + " none"),
+    HTTP_PROXY(
+            "URL",
+            Kind.ONE,
+            "Proxy for plain HTTP: http, https, socks5 or socks5h://[USER:PASSWORD@]HOST:PORT. Programs in the guest"
+                    + " need not know of it. Default: none"),
+    HTTPS_PROXY("URL", Kind.ONE, "Proxy for TLS, which is asked by name and never opened. Default: none"),
+    ALL_PROXY("URL", Kind.ONE, "Proxy for every TCP connection, and in place of the two above. Default: none"),
+    NO_PROXY(
+            "LIST",
+            Kind.LIST,
+            "What goes around the proxies: names (and all below them), *.example.com, addresses, networks, each"
+                    + " perhaps with :PORT. Default: none"),
+    PROXY(
+            "env|none",
+            Kind.ONE,
+            "env: proxies as HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY of the environment say, where nothing else"
+                    + " does. Default: none"),
+    HTTP("FILE", Kind.ONE, "Proxies as VPNKit's JSON file says; it is followed live. Default: none"),
+    TRANSPARENT_HTTP_PORTS("PORTS", Kind.LIST, "Ports on which the guest's plain HTTP is recognised. Default: 80"),
+    TRANSPARENT_HTTPS_PORTS("PORTS", Kind.LIST, "Ports on which the guest's TLS is recognised. Default: 443"),
+    PROXY_OPAQUE(
+            "proxy|direct",
+            Kind.ONE,
+            "What becomes of bytes on these ports that are neither HTTP nor TLS: a tunnel through the proxy, or direct."
+                    + " Default: proxy"),
+    ALLOW(
+            "LIST",
+            Kind.LIST,
+            "The only hosts that may be reached on these ports and through the gateway's proxies, as in --no-proxy."
+                    + " Default: all"),
+    ALLOW_ERROR("TEXT", Kind.ONE, "What an HTTP client is told of other hosts; %s stands for the host."),
+    GATEWAY_HTTP_PROXY(
+            "PORT", Kind.ONE, "Port of the HTTP proxy that the guest finds on the gateway, 0 for none. Default: 3128"),
+    GATEWAY_SOCKS_PROXY("PORT", Kind.ONE, "Port of the SOCKS 5 proxy on the gateway, 0 for none. Default: 1080"),
     LOG_LEVEL("LEVEL", Kind.ONE, "error, warn, info, debug or trace; the log goes to stderr. Default: info"),
     FAULT("SPEC", Kind.HIDDEN, "Loses, doubles, delays or damages frames, for tests.");
 

@@ -3,6 +3,7 @@ package dev.slipway;
 import dev.slipway.SettingSource.Value;
 import dev.slipway.ethernet.Faults;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.proxy.ProxySettings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import java.io.IOException;
@@ -28,6 +29,7 @@ import java.util.Optional;
  * @param transport how the host is asked for events; empty: the best there is
  * @param capture where the frames of the only VM are captured to
  * @param faults what is to go wrong on purpose
+ * @param proxies which flows go through a proxy
  * @param logLevel {@code error} to {@code trace}
  * @param places where each path of a socket or file was written, for error messages
  */
@@ -41,6 +43,7 @@ public record Settings(
         Optional<Transport> transport,
         Optional<Path> capture,
         Optional<Faults> faults,
+        ProxySettings proxies,
         String logLevel,
         Map<Path, String> places) {
 
@@ -80,6 +83,7 @@ public record Settings(
                 transport(source),
                 capture(source, vms.size()),
                 faults(source),
+                ProxyOptions.from(source, System.getenv()),
                 choice(source, SettingKey.LOG_LEVEL, LOG_LEVELS, "info"),
                 places(source, vms));
     }
@@ -351,7 +355,7 @@ public record Settings(
         return value != null && value.text().equalsIgnoreCase("true");
     }
 
-    private static String choice(SettingSource source, SettingKey key, List<String> choices, String otherwise)
+    static String choice(SettingSource source, SettingKey key, List<String> choices, String otherwise)
             throws SettingsException {
         Value value = source.one(key.key());
         if (value == null) {

@@ -42,7 +42,12 @@ class ArchitectureTest {
 
     /** Where flows go to. The root package holds the command line. */
     private static final String[] HOST_SOCKET = {
-        "dev.slipway", "dev.slipway.host..", "dev.slipway.queue..", "dev.slipway.proxy..", "dev.slipway.control..", "dev.slipway.probe.."
+        "dev.slipway",
+        "dev.slipway.host..",
+        "dev.slipway.queue..",
+        "dev.slipway.proxy..",
+        "dev.slipway.control..",
+        "dev.slipway.probe.."
     };
 
     private static JavaClasses slipway;

@@ -1,8 +1,10 @@
 package dev.slipway.host;
 
+import dev.slipway.proxy.DialPolicy;
 import dev.slipway.seam.HostStream.ConnectFailure;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
+import java.util.Optional;
 
 /**
  * Policy and translation, the one place for both: where an address that a guest named leads on the host, and by which
@@ -25,7 +27,7 @@ import dev.slipway.wire.IpAddress;
  * An IPv4-mapped IPv6 address is the IPv4 address it holds ({@link IpAddress}), so {@code ::ffff:127.0.0.1} is refused
  * with 127/8. All other IPv6 destinations are unreachable.
  */
-final class Destinations {
+final class Destinations implements DialPolicy {
 
     /** Where a destination leads. */
     enum Way {
@@ -99,6 +101,28 @@ final class Destinations {
     /** The address to dial for a destination that leads somewhere. */
     IpAddress onHost(IpAddress destination, Way way) {
         return way == Way.LOCALHOST ? LOCALHOST : destination;
+    }
+
+    // ---- for the proxies
+
+    @Override
+    public Optional<ConnectFailure> refusal(IpAddress destination) {
+        return Optional.ofNullable(refusal(judge(destination)));
+    }
+
+    @Override
+    public IpAddress onHost(IpAddress destination) {
+        return onHost(destination, judge(destination));
+    }
+
+    @Override
+    public boolean isNear(IpAddress destination) {
+        return judge(destination) != Way.DIRECT || interfaces.contains(destination);
+    }
+
+    @Override
+    public ConnectFailure failureOf(Throwable cause) {
+        return Failures.ofConnect(cause);
     }
 
     /**

@@ -2,6 +2,7 @@ package dev.slipway.host;
 
 import dev.slipway.ethernet.Faults;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.proxy.ProxySettings;
 import dev.slipway.seam.StackSettings;
 import java.nio.file.Path;
 import java.util.List;
@@ -16,6 +17,7 @@ import java.util.Optional;
  * @param transport of all event loops
  * @param qemuSockets a Unix socket per VM, on which QEMU's stream framing is spoken
  * @param capture where the headers of the first VM's frames are captured to
+ * @param proxies which flows go through a proxy at first; {@link VmNetwork#changeProxies} changes it
  * @param faults what is to go wrong on purpose with every VM's frames
  */
 public record NetworkSettings(
@@ -25,16 +27,25 @@ public record NetworkSettings(
         Transport transport,
         List<Path> qemuSockets,
         Optional<Path> capture,
-        Optional<Faults> faults) {
+        Optional<Faults> faults,
+        ProxySettings proxies) {
 
     public NetworkSettings {
         qemuSockets = List.copyOf(qemuSockets);
     }
 
-    /** Without a capture and without faults. */
+    /** Without a capture, faults and proxies. */
     public NetworkSettings(
             StackSettings stack, HostPolicy policy, Path resolvConf, Transport transport, List<Path> qemuSockets) {
-        this(stack, policy, resolvConf, transport, qemuSockets, Optional.empty(), Optional.empty());
+        this(
+                stack,
+                policy,
+                resolvConf,
+                transport,
+                qemuSockets,
+                Optional.empty(),
+                Optional.empty(),
+                ProxySettings.none());
     }
 
     /** Default addresses and policy, this platform's transport and resolvers. */
@@ -45,5 +56,10 @@ public record NetworkSettings(
                 Path.of("/etc/resolv.conf"),
                 Transport.best(),
                 qemuSockets);
+    }
+
+    /** These settings with proxies. */
+    public NetworkSettings withProxies(ProxySettings newProxies) {
+        return new NetworkSettings(stack, policy, resolvConf, transport, qemuSockets, capture, faults, newProxies);
     }
 }

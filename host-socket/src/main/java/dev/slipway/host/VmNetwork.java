@@ -11,6 +11,7 @@ import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.Sockets;
+import dev.slipway.proxy.ProxySettings;
 import io.netty.channel.EventLoop;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -20,6 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -44,8 +46,10 @@ public final class VmNetwork implements AutoCloseable {
     private final List<VmSession> sessions = new ArrayList<>();
 
     private volatile List<String> limitations = List.of();
+    private final AtomicReference<ProxySettings> proxies;
 
     private VmNetwork(NetworkSettings settings) {
+        proxies = new AtomicReference<>(settings.proxies());
         transport = settings.transport();
         leases = new LeaseTable(settings.stack());
         names = new LocalNames(settings.stack(), leases);
@@ -115,7 +119,7 @@ public final class VmNetwork implements AutoCloseable {
                 ? new CaptureLink(faulty == null ? link : faulty)
                 : null;
         GuestLink outermost = capture != null ? capture : faulty != null ? faulty : link;
-        VmSession session = new VmSession("qemu:" + path, settings, loop, outermost, leases, names);
+        VmSession session = new VmSession("qemu:" + path, settings, loop, outermost, leases, names, proxies::get);
         sessions.add(session);
         GuestLink.Receiver receiver = session.receiver();
         if (capture != null) {
@@ -138,6 +142,16 @@ public final class VmNetwork implements AutoCloseable {
     /** The names that are answered here, for all VMs; zones may be added at any time. */
     public LocalNames names() {
         return names;
+    }
+
+    /** Which flows go through a proxy. */
+    public ProxySettings proxies() {
+        return proxies.get();
+    }
+
+    /** Changes that for flows and requests that begin from now on; none is lost. May be called from any thread. */
+    public void changeProxies(ProxySettings changed) {
+        proxies.set(changed);
     }
 
     public Transport transport() {

@@ -6,11 +6,15 @@ import dev.slipway.dns.NameServer;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.proxy.ProxyCounters;
+import dev.slipway.proxy.ProxySettings;
+import dev.slipway.proxy.ProxySockets;
 import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.stack.Stack;
 import dev.slipway.wire.Frame;
+import dev.slipway.wire.IpAddress;
 import io.netty.channel.EventLoop;
 import io.netty.channel.IoEventLoop;
 import io.netty.util.concurrent.ScheduledFuture;
@@ -20,6 +24,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -57,6 +62,7 @@ public final class VmSession implements AutoCloseable {
     private final HostResolver resolver;
     private final NettyHostSockets sockets;
     private final NativeHostSockets nativeSockets;
+    private final ProxySockets proxySockets;
     private final NameServerStreams nameStreams;
     private final Stack stack;
     private final Runnable endOfTurn = this::endTurn;
@@ -79,6 +85,7 @@ public final class VmSession implements AutoCloseable {
      * @param link on that loop
      * @param leases shared by all VMs of a network
      * @param localNames shared as well
+     * @param proxies which flows go through a proxy, at any moment
      */
     VmSession(
             String name,
@@ -86,7 +93,8 @@ public final class VmSession implements AutoCloseable {
             EventLoop loop,
             GuestLink link,
             LeaseTable leases,
-            LocalNames localNames) {
+            LocalNames localNames,
+            Supplier<ProxySettings> proxies) {
         this.name = name;
         this.loop = loop;
         this.link = link;
@@ -104,7 +112,18 @@ public final class VmSession implements AutoCloseable {
                 : null;
         HostSockets toHost = nativeSockets != null ? nativeSockets : sockets;
         NameServer names = new NameServer(settings.stack(), localNames, resolver, drops);
-        nameStreams = new NameServerStreams(settings.stack(), names, toHost, loop, this::touch, this::failed);
+        proxySockets = new ProxySockets(
+                toHost,
+                IpAddress.ofV4(settings.stack().gateway()),
+                loop,
+                transport,
+                proxies,
+                destinations,
+                names,
+                budget,
+                this::touch,
+                this::failed);
+        nameStreams = new NameServerStreams(settings.stack(), names, proxySockets, loop, this::touch, this::failed);
         byte[] secret = new byte[16];
         new SecureRandom().nextBytes(secret);
         stack = new Stack(settings.stack(), link, nameStreams, names, leases, drops, secret);
@@ -273,6 +292,10 @@ public final class VmSession implements AutoCloseable {
         return counters;
     }
 
+    public ProxyCounters proxyCounters() {
+        return proxySockets.counters();
+    }
+
     public ResolverCounters resolverCounters() {
         return resolver.counters();
     }
@@ -344,6 +367,7 @@ public final class VmSession implements AutoCloseable {
             timer.cancel(false);
         }
         nameStreams.close();
+        proxySockets.close();
         if (nativeSockets != null) {
             nativeSockets.close();
         }

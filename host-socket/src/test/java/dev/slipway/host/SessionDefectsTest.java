@@ -51,7 +51,8 @@ final class SessionDefectsTest {
         group = EventLoops.single(transport, "vm-under-test");
         loop = group.next();
         LeaseTable leases = new LeaseTable(settings.stack());
-        session = new VmSession("test", settings, loop, link, leases, new LocalNames(settings.stack(), leases));
+        LocalNames names = new LocalNames(settings.stack(), leases);
+        session = new VmSession("test", settings, loop, link, leases, names, settings::proxies);
         receiver = session.receiver();
         onLoop(receiver::attached);
     }

@@ -2,8 +2,11 @@ package dev.slipway.dns;
 
 import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.seam.StackSettings;
+import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DnsMessage;
+import dev.slipway.wire.DropReason;
 import dev.slipway.wire.IpAddress;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -129,6 +132,28 @@ public final class LocalNames {
             response = guestName(query);
         }
         return response == null ? otherwise(query) : response;
+    }
+
+    /**
+     * Whether a name is answered here, be it that there is no such name.
+     *
+     * @param name with or without a dot behind; what can be no host's name is not
+     */
+    public boolean isLocal(String name) {
+        byte[] encoded;
+        try {
+            encoded = DnsMessage.encodeName(name);
+        } catch (IllegalArgumentException e) {
+            return false;
+        }
+        byte[] query = new byte[DnsMessage.HEADER_LENGTH + encoded.length + 4];
+        MemorySegment bytes = MemorySegment.ofArray(query);
+        BigEndian.putU16(bytes, 4, 1);
+        System.arraycopy(encoded, 0, query, DnsMessage.HEADER_LENGTH, encoded.length);
+        BigEndian.putU16(bytes, query.length - 4L, DnsMessage.TYPE_A);
+        BigEndian.putU16(bytes, query.length - 2L, DnsMessage.CLASS_IN);
+        DnsMessage message = new DnsMessage();
+        return message.parse(bytes, 0, query.length) == DropReason.NONE && answer(message) != null;
     }
 
     private static boolean isReverse(String name) {

@@ -94,6 +94,11 @@ public final class NameServer {
         return names.answer(query);
     }
 
+    /** Whether a name is answered here and not by the resolver. */
+    public boolean isLocal(String name) {
+        return names.isLocal(name);
+    }
+
     /** Counts a connection that was given up: half a query, what can be none, or answers that nobody took. */
     void countBrokenStream() {
         drops.count(DropReason.DNS);

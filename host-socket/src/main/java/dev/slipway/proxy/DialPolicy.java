@@ -1,0 +1,21 @@
+package dev.slipway.proxy;
+
+import dev.slipway.seam.HostStream.ConnectFailure;
+import dev.slipway.wire.IpAddress;
+import java.util.Optional;
+
+/** What the host says of an address that a guest wants to reach. */
+public interface DialPolicy {
+
+    /** Why a guest may not reach it, or empty if it may. */
+    Optional<ConnectFailure> refusal(IpAddress destination);
+
+    /** The address to dial for one that a guest may reach. */
+    IpAddress onHost(IpAddress destination);
+
+    /** Whether it is of the guest's own network or of this host, so that no proxy can lead there. */
+    boolean isNear(IpAddress destination);
+
+    /** What an exception of a connecting channel means. */
+    ConnectFailure failureOf(Throwable cause);
+}
