@@ -27,6 +27,11 @@ enum SettingKey {
     ALLOW_LINK_LOCAL("", Kind.SWITCH, "The guest can reach 169.254.0.0/16. Default: it cannot"),
     DOMAIN("NAME", Kind.ONE, "Domain that DHCP announces. Default: internal"),
     SEARCH_DOMAIN("NAME", Kind.LIST, "Search domain that DHCP announces, several times if need be. Default: none"),
+    UDP_NAT(
+            "KIND",
+            Kind.ONE,
+            "full-cone: one host port per UDP port of the guest, which anyone may send to; symmetric: one per"
+                    + " destination, which only that one may answer. Default: full-cone"),
     TRANSPORT(
             "NAME",
             Kind.ONE,

@@ -5,6 +5,7 @@ import dev.slipway.ethernet.Faults;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.seam.StackSettings;
+import dev.slipway.seam.UdpNat;
 import dev.slipway.wire.IpAddress;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -48,6 +49,7 @@ public record Settings(
         Map<Path, String> places) {
 
     private static final List<String> TRANSPORTS = List.of("auto", "native", "epoll", "kqueue", "nio");
+    private static final List<String> UDP_NATS = List.of("full-cone", "symmetric");
     private static final List<String> LOG_LEVELS = List.of("error", "warn", "info", "debug", "trace");
     private static final List<String> LATER_SCHEMES =
             List.of("dgram", "vfkit", "bess", "vpnkit", "hyperkit", "vhost-user", "tap");
@@ -221,6 +223,9 @@ public record Settings(
                 mtu(source),
                 domain(source.one(SettingKey.DOMAIN.key()), defaults.domain()),
                 searchDomains(source),
+                choice(source, SettingKey.UDP_NAT, UDP_NATS, "full-cone").equals("symmetric")
+                        ? UdpNat.SYMMETRIC
+                        : UdpNat.FULL_CONE,
                 defaults.limits());
     }
 

@@ -15,6 +15,7 @@ import java.util.List;
  * @param mtu the largest IP packet on the guest's link in bytes, 576 to 65,520
  * @param domain the domain name that DHCP announces
  * @param searchDomains the search list that DHCP announces
+ * @param udpNat what other ends see of the guest's UDP ports
  * @param limits how much a guest may have
  */
 public record StackSettings(
@@ -27,6 +28,7 @@ public record StackSettings(
         int mtu,
         String domain,
         List<String> searchDomains,
+        UdpNat udpNat,
         Limits limits) {
 
     public static final int MIN_MTU = 576;
@@ -34,6 +36,32 @@ public record StackSettings(
 
     public StackSettings {
         searchDomains = List.copyOf(searchDomains);
+    }
+
+    /** With {@link UdpNat#FULL_CONE}. */
+    public StackSettings(
+            int network,
+            int prefixLength,
+            int gateway,
+            int host,
+            int firstGuest,
+            long gatewayMac,
+            int mtu,
+            String domain,
+            List<String> searchDomains,
+            Limits limits) {
+        this(
+                network,
+                prefixLength,
+                gateway,
+                host,
+                firstGuest,
+                gatewayMac,
+                mtu,
+                domain,
+                searchDomains,
+                UdpNat.FULL_CONE,
+                limits);
     }
 
     /** 192.168.65.0/24, gateway .1, host .254, first guest .3, MTU 1500. */
@@ -54,12 +82,47 @@ public record StackSettings(
 
     public StackSettings withMtu(int newMtu) {
         return new StackSettings(
-                network, prefixLength, gateway, host, firstGuest, gatewayMac, newMtu, domain, searchDomains, limits);
+                network,
+                prefixLength,
+                gateway,
+                host,
+                firstGuest,
+                gatewayMac,
+                newMtu,
+                domain,
+                searchDomains,
+                udpNat,
+                limits);
     }
 
     public StackSettings withLimits(Limits newLimits) {
         return new StackSettings(
-                network, prefixLength, gateway, host, firstGuest, gatewayMac, mtu, domain, searchDomains, newLimits);
+                network,
+                prefixLength,
+                gateway,
+                host,
+                firstGuest,
+                gatewayMac,
+                mtu,
+                domain,
+                searchDomains,
+                udpNat,
+                newLimits);
+    }
+
+    public StackSettings withUdpNat(UdpNat newNat) {
+        return new StackSettings(
+                network,
+                prefixLength,
+                gateway,
+                host,
+                firstGuest,
+                gatewayMac,
+                mtu,
+                domain,
+                searchDomains,
+                newNat,
+                limits);
     }
 
     public int netmask() {

@@ -8,13 +8,17 @@ import java.lang.foreign.MemorySegment;
 /** One port of a guest and the host socket that stands for it. Linked in the order of last use. */
 final class UdpFlow implements HostDatagrams.Listener {
 
+    final FlowKey key;
     final int guest;
     final int guestPort;
     UdpFlow olderUse;
     UdpFlow newerUse;
     long lastUsed;
-    /** Whether datagrams went both ways, so that it is kept for longer (RFC 4787, REQ-5). */
+    /** Whether somebody has answered, so that it is kept for longer (RFC 4787, REQ-5). */
     boolean answered;
+
+    /** Whether all it was used for were questions of one datagram that get one answer. */
+    boolean oneShot = true;
 
     /** Payload of the datagram that the guest sent last, in bytes. */
     int lastLength;
@@ -25,10 +29,11 @@ final class UdpFlow implements HostDatagrams.Listener {
     private final UdpTable table;
     private HostDatagrams socket;
 
-    UdpFlow(UdpTable table, int guest, int guestPort) {
+    UdpFlow(UdpTable table, FlowKey key) {
         this.table = table;
-        this.guest = guest;
-        this.guestPort = guestPort;
+        this.key = key;
+        this.guest = key.guest().v4();
+        this.guestPort = key.guestPort();
     }
 
     void bind(HostDatagrams hostSocket) {

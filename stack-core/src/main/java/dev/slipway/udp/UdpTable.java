@@ -6,6 +6,7 @@ import dev.slipway.seam.HostDatagrams;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.IcmpError;
 import dev.slipway.seam.StackSettings;
+import dev.slipway.seam.UdpNat;
 import dev.slipway.time.DeadlineQueue;
 import dev.slipway.time.Timed;
 import dev.slipway.wire.BigEndian;
@@ -25,20 +26,25 @@ import java.util.function.Consumer;
 /**
  * All UDP flows of one guest: one host socket for each port the guest sends from, whomever it sends to.
  *
- * <p>Flows that nobody answered are let go after {@link #ONE_WAY_TIMEOUT}, others after {@link #TIMEOUT} without a
- * datagram in either direction. At the limit the flow that was idle longest makes room.
+ * <p>Flows that nobody answered are let go after {@link #ONE_WAY_TIMEOUT}, those that asked a name or time server and got
+ * their answer after {@link #ONE_SHOT_TIMEOUT}, others after {@link #TIMEOUT} without a datagram in either direction. At
+ * the limit the flow that was idle longest makes room. With {@link UdpNat#SYMMETRIC} there is one for each destination.
  */
 public final class UdpTable extends Timed {
 
     /** A question without an answer: 30 seconds, in nanoseconds. */
     public static final long ONE_WAY_TIMEOUT = 30_000_000_000L;
+    /** A question with its answer: 10 seconds, in nanoseconds. RFC 4787, REQ-5 a, allows it for well-known ports. */
+    public static final long ONE_SHOT_TIMEOUT = 10_000_000_000L;
     /** 3 minutes, in nanoseconds. */
     public static final long TIMEOUT = 180_000_000_000L;
 
     /** Answered flows stay at the head of the list for a while; so often they are looked at. */
-    private static final long LOOK_INTERVAL = 10_000_000_000L;
+    private static final long LOOK_INTERVAL = 5_000_000_000L;
 
     private static final int TTL = 64;
+    private static final int DNS = 53;
+    private static final int NTP = 123;
 
     /** The most that is quoted of a datagram in an error about it. */
     private static final int QUOTED_MAX = 512;
@@ -52,7 +58,9 @@ public final class UdpTable extends Timed {
     private Consumer<RuntimeException> failureListener = failure -> {};
     private long failures;
 
-    private final Map<Long, UdpFlow> flows = new HashMap<>();
+    private final Map<FlowKey, UdpFlow> flows = new HashMap<>();
+    private final FlowKey wanted = new FlowKey();
+    private final boolean symmetric;
     private final List<UdpFlow> touched = new ArrayList<>();
     private final MemorySegment datagram = Arena.ofAuto().allocate(UdpDatagram.HEADER_LENGTH + UdpDatagram.MAX_PAYLOAD);
     private UdpFlow oldest;
@@ -71,6 +79,7 @@ public final class UdpTable extends Timed {
             DeadlineQueue deadlines,
             Runnable turnWanted) {
         this.settings = settings;
+        symmetric = settings.udpNat() == UdpNat.SYMMETRIC;
         this.output = output;
         this.host = host;
         this.drops = drops;
@@ -111,15 +120,17 @@ public final class UdpTable extends Timed {
             drops.count(DropReason.UDP);
             return;
         }
-        UdpFlow flow = flow(guest, udp.sourcePort(), now);
+        IpAddress remote = IpAddress.ofV4(destination);
+        UdpFlow flow = flow(guest, udp.sourcePort(), remote, udp.destinationPort(), now);
         if (flow == null) {
             return;
         }
+        flow.oneShot &= udp.destinationPort() == DNS || udp.destinationPort() == NTP;
         HostDatagrams.Verdict verdict;
         try {
             verdict = flow.socket()
                     .send(
-                            IpAddress.ofV4(destination),
+                            remote,
                             udp.destinationPort(),
                             hopLimit,
                             dontFragment,
@@ -188,14 +199,14 @@ public final class UdpTable extends Timed {
                 UdpDatagram.HEADER_LENGTH + kept);
     }
 
-    private UdpFlow flow(int guest, int guestPort, long now) {
-        if (last != null && last.guest == guest && last.guestPort == guestPort) {
+    private UdpFlow flow(int guest, int guestPort, IpAddress remote, int remotePort, long now) {
+        if (last != null && last.guest == guest && last.guestPort == guestPort && last.key.admits(remote, remotePort)) {
             return last;
         }
-        long key = (guest & 0xFFFF_FFFFL) << 16 | guestPort;
-        UdpFlow flow = flows.get(key);
+        wanted.set(IpAddress.ofV4(guest), guestPort, symmetric ? remote : null, symmetric ? remotePort : 0);
+        UdpFlow flow = flows.get(wanted);
         if (flow == null) {
-            flow = open(key, guest, guestPort, now);
+            flow = open(wanted.copy(), now);
             if (flow == null) {
                 return null;
             }
@@ -204,15 +215,15 @@ public final class UdpTable extends Timed {
         return flow;
     }
 
-    private UdpFlow open(long key, int guest, int guestPort, long now) {
+    private UdpFlow open(FlowKey key, long now) {
         if (flows.size() >= settings.limits().udpFlows()) {
             drops.count(DropReason.UDP_FLOW_LIMIT);
             close(oldest);
         }
-        UdpFlow flow = new UdpFlow(this, guest, guestPort);
+        UdpFlow flow = new UdpFlow(this, key);
         HostDatagrams socket;
         try {
-            socket = host.openDatagrams(guestPort, flow);
+            socket = host.openDatagrams(key.guestPort(), flow);
         } catch (RuntimeException failure) {
             failures++;
             failureListener.accept(failure);
@@ -230,6 +241,10 @@ public final class UdpTable extends Timed {
     }
 
     void received(UdpFlow flow, IpAddress source, int port, MemorySegment payload, long offset, int length) {
+        if (!flow.key.admits(source, port)) {
+            drops.count(DropReason.UDP_STRANGER);
+            return;
+        }
         flow.answered = true;
         touch(flow);
         turnWanted.run();
@@ -299,20 +314,27 @@ public final class UdpTable extends Timed {
 
     @Override
     protected long deadline() {
-        return oldest == null ? NEVER : Math.max(oldest.lastUsed + ONE_WAY_TIMEOUT, nextLook);
+        return oldest == null ? NEVER : Math.max(oldest.lastUsed + ONE_SHOT_TIMEOUT, nextLook);
     }
 
     @Override
     protected void expired(long now) {
         UdpFlow flow = oldest;
-        while (flow != null && flow.lastUsed + ONE_WAY_TIMEOUT <= now) {
+        while (flow != null && flow.lastUsed + ONE_SHOT_TIMEOUT <= now) {
             UdpFlow newer = flow.newerUse;
-            if (!flow.answered || flow.lastUsed + TIMEOUT <= now) {
+            if (flow.lastUsed + timeoutOf(flow) <= now) {
                 close(flow);
             }
             flow = newer;
         }
         nextLook = now + LOOK_INTERVAL;
+    }
+
+    private static long timeoutOf(UdpFlow flow) {
+        if (!flow.answered) {
+            return ONE_WAY_TIMEOUT;
+        }
+        return flow.oneShot ? ONE_SHOT_TIMEOUT : TIMEOUT;
     }
 
     private void use(UdpFlow flow, long now) {
@@ -350,7 +372,7 @@ public final class UdpTable extends Timed {
 
     private void close(UdpFlow flow) {
         unlink(flow);
-        flows.remove((flow.guest & 0xFFFF_FFFFL) << 16 | flow.guestPort);
+        flows.remove(flow.key);
         if (last == flow) {
             last = null;
         }

@@ -40,6 +40,8 @@ public enum DropReason {
     UDP("udp"),
     UDP_FLOW_LIMIT("udp-flow-limit"),
     UDP_HOST("udp-host"),
+    /** A datagram from the host, with symmetric NAT, from someone to whom the guest did not send. */
+    UDP_STRANGER("udp-stranger"),
 
     TCP_HEADER("tcp-header"),
     TCP_OPTIONS("tcp-options"),

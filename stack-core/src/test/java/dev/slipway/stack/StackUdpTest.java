@@ -9,6 +9,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.seam.HostDatagrams.Verdict;
 import dev.slipway.seam.IcmpError;
+import dev.slipway.seam.StackSettings;
+import dev.slipway.seam.UdpNat;
 import dev.slipway.stack.StackRig.FakeHost.Datagrams;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.testing.SentFrame;
@@ -258,6 +260,62 @@ class StackUdpTest {
         assertThat(rig.stack.nextDeadline()).isEqualTo(Long.MAX_VALUE);
         rig.input(datagram(1, "again"));
         assertThat(rig.host.datagrams).hasSize(3);
+    }
+
+    /** A name or time server is asked once from a port; the port need not outlive the answer by much. */
+    @ParameterizedTest
+    @ValueSource(ints = {53, 123})
+    void questionsOfOneDatagramGoSoonAfterTheirAnswer(int port) {
+        rig.input(guest.udp(OUTSIDE, port).port(5_000).payload("?").build());
+        rig.advance(UdpTable.ONE_SHOT_TIMEOUT + 6 * SECOND);
+        assertThat(flow().closed).as("a slow answer may still come").isFalse();
+        flow().receive(OUTSIDE, port, new byte[1]);
+        rig.stack.endTurn(rig.now);
+        rig.advance(UdpTable.ONE_SHOT_TIMEOUT - SECOND);
+        assertThat(flow().closed).isFalse();
+        rig.advance(6 * SECOND);
+        assertThat(flow().closed).isTrue();
+        assertThat(rig.stack.nextDeadline()).isEqualTo(Long.MAX_VALUE);
+    }
+
+    @Test
+    void aPortThatAlsoTalksToOthersIsKept() {
+        rig.input(
+                guest.udp(OUTSIDE, 53).port(5_000).payload("?").build(),
+                guest.udp(OUTSIDE, 4_500).port(5_000).payload("hello").build());
+        flow().receive(OUTSIDE, 53, new byte[1]);
+        rig.stack.endTurn(rig.now);
+        rig.advance(UdpTable.TIMEOUT - SECOND);
+        assertThat(flow().closed).isFalse();
+    }
+
+    @Test
+    void fullConeIsOneSocketForAllAndAnyoneMayAnswer() {
+        rig.input(guest.udp(OUTSIDE, 9).port(5_000).payload("a").build());
+        rig.input(guest.udp("198.51.100.9", 10).port(5_000).payload("b").build());
+        assertThat(rig.host.datagrams).hasSize(1);
+        flow().receive("192.0.2.99", 4_242, new byte[3]);
+        assertThat(rig.sent.only()).isUdp().from("192.0.2.99", 4_242).to(PacketBuilder.GUEST_IP, 5_000);
+    }
+
+    @Test
+    void symmetricIsASocketForEachDestinationWhichAloneMayAnswer() {
+        StackRig symmetric = new StackRig(StackSettings.defaults().withUdpNat(UdpNat.SYMMETRIC));
+        symmetric.input(
+                guest.udp(OUTSIDE, 9).port(5_000).payload("a").build(),
+                guest.udp(OUTSIDE, 10).port(5_000).payload("b").build(),
+                guest.udp("198.51.100.9", 9).port(5_000).payload("c").build(),
+                guest.udp(OUTSIDE, 9).port(5_000).payload("d").build());
+        assertThat(symmetric.host.datagrams)
+                .extracting(flow -> flow.sent.size())
+                .containsExactly(2, 1, 1);
+        StackRig.FakeHost.Datagrams first = symmetric.host.datagrams.getFirst();
+        first.receive(OUTSIDE, 10, new byte[1]);
+        first.receive("198.51.100.9", 9, new byte[1]);
+        assertThat(symmetric.sent.frames()).isEmpty();
+        assertThat(symmetric.drops.get(DropReason.UDP_STRANGER)).isEqualTo(2);
+        first.receive(OUTSIDE, 9, new byte[1]);
+        assertThat(symmetric.sent.only()).isUdp().from(OUTSIDE, 9).to(PacketBuilder.GUEST_IP, 5_000);
     }
 
     @Test
