@@ -5,6 +5,7 @@ public final class Errno {
 
     public static final int EPERM = 1;
     public static final int EINTR = 4;
+    public static final int EIO = 5;
     public static final int EAGAIN = 11;
     public static final int ENOMEM = 12;
     public static final int EACCES = 13;
@@ -40,6 +41,7 @@ public final class Errno {
         return switch ((int) number) {
             case EPERM -> "EPERM: operation not permitted";
             case EINTR -> "EINTR: interrupted";
+            case EIO -> "EIO: input/output error";
             case EAGAIN -> "EAGAIN: try again";
             case ENOMEM -> "ENOMEM: out of memory";
             case EACCES -> "EACCES: permission denied";

@@ -5,15 +5,15 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * An array of {@code struct mmsghdr} in native memory, made once and patched, each of one piece: what sendmmsg(2) and
- * recvmmsg(2) take. The pieces' {@code struct iovec} stand behind it.
+ * An array of {@code struct mmsghdr} in native memory, made once and patched: what sendmmsg(2) and recvmmsg(2) take. As
+ * many pieces ({@code struct iovec}) stand behind it; each message has the one of its number, or some in a row.
  *
  * <pre>
- *  0          8            16         24          32 … 48      56       60   64
- *  +----------+--------+---+----------+-----------+---+--------+--------+----+
- *  | address  | its    |   | iovec    | number of | - | flags  | bytes  |    |
- *  | of peer  | length |   |          | iovecs    |   |        | passed |    |
- *  +----------+--------+---+----------+-----------+---+--------+--------+----+
+ *  0          8            16         24          32        40       48       56       60   64
+ *  +----------+--------+---+----------+-----------+---------+--------+--------+--------+----+
+ *  | address  | its    |   | iovec    | number of | control | its    | flags  | bytes  |    |
+ *  | of peer  | length |   |          | iovecs    | data    | length |        | passed |    |
+ *  +----------+--------+---+----------+-----------+---------+--------+--------+--------+----+
  * </pre>
  */
 final class MessageHeaders {
@@ -24,6 +24,8 @@ final class MessageHeaders {
     private static final int NAME_LENGTH = 8;
     private static final int VECTOR = 16;
     private static final int VECTOR_COUNT = 24;
+    private static final int CONTROL = 32;
+    private static final int CONTROL_LENGTH = 40;
     private static final int LENGTH = 56;
 
     private final int capacity;
@@ -47,6 +49,23 @@ final class MessageHeaders {
     void setPiece(int index, long address, long length) {
         array.set(ValueLayout.JAVA_LONG, vectorAt(index), address);
         array.set(ValueLayout.JAVA_LONG, vectorAt(index) + 8, length);
+    }
+
+    /** Gives a message {@code count} pieces in a row, from {@code first} on. */
+    void setPieces(int index, int first, int count) {
+        array.set(ValueLayout.JAVA_LONG, at(index) + VECTOR, array.address() + vectorAt(first));
+        array.set(ValueLayout.JAVA_LONG, at(index) + VECTOR_COUNT, count);
+    }
+
+    /** Bytes of a piece. */
+    long pieceLength(int piece) {
+        return array.get(ValueLayout.JAVA_LONG, vectorAt(piece) + 8);
+    }
+
+    /** Where a message's control data lie; 0 and 0 for none. */
+    void setControl(int index, long address, long length) {
+        array.set(ValueLayout.JAVA_LONG, at(index) + CONTROL, address);
+        array.set(ValueLayout.JAVA_LONG, at(index) + CONTROL_LENGTH, length);
     }
 
     /** Bytes that the last call passed. */

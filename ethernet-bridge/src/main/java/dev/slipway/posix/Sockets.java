@@ -227,15 +227,15 @@ public final class Sockets {
     }
 
     /**
-     * Sends the datagrams from {@code first} on, at least one.
+     * Sends the messages from {@code first} on, at least one.
      *
-     * @return how many the kernel took: it stops at the first that it does not take, and says why only if that is the
-     *     first of the call (sendmmsg(2))
+     * @return how many messages the kernel took: it stops at the first that it does not take, and says why only if that
+     *     is the first of the call (sendmmsg(2))
      */
     public int send(int fd, SendBatch batch, int first) {
-        Objects.checkIndex(first, batch.size());
+        Objects.checkIndex(first, batch.messages());
         return (int) kernel.call(
-                Number.SENDMMSG, fd, batch.address(first), batch.size() - first, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
+                Number.SENDMMSG, fd, batch.address(first), batch.messages() - first, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
     }
 
     /** Receives into a batch what waits, and as much as fits: the number of datagrams, which the batch then tells of. */

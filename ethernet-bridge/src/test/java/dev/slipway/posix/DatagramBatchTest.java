@@ -83,7 +83,7 @@ final class DatagramBatchTest {
 
     @Test
     void oneCallSendsAllOfABatch() {
-        SendBatch batch = new SendBatch(64).to(LOOPBACK, toPort);
+        SendBatch batch = new SendBatch(64).to(LOOPBACK, toPort, 0);
         for (int i = 0; i < 40; i++) {
             batch.add(memory, i * 100L, i * 7);
         }
@@ -95,9 +95,59 @@ final class DatagramBatchTest {
         }
     }
 
+    /** Runs of one size, shorter ends, empty ones: few messages, and the same datagrams come out in the same order. */
+    @Test
+    void datagramsOfOneSizeAreOneMessage() {
+        int[] lengths = {100, 100, 100, 40, 40, 0, 0, 1_400, 1_400, 1_401, 1_401, 7, 30_000, 30_000, 30_000};
+        SendBatch batch = new SendBatch(64).to(LOOPBACK, toPort, MAX_PAYLOAD);
+        for (int i = 0; i < lengths.length; i++) {
+            batch.add(memory, i * 3_000L, lengths[i]);
+        }
+        assertThat(batch.size()).isEqualTo(lengths.length);
+        assertThat(batch.messages()).isEqualTo(8);
+        assertThat(sockets.send(from, batch, 0)).isEqualTo(8);
+        List<byte[]> received = receive(new ReceiveBatch(), lengths.length);
+        for (int i = 0; i < lengths.length; i++) {
+            assertThat(received.get(i)).isEqualTo(bytes(i * 3_000L, lengths[i]));
+        }
+    }
+
+    @Test
+    void aMessageHasNoMoreDatagramsThanEveryKernelTakes() {
+        SendBatch batch = new SendBatch(200).to(LOOPBACK, toPort, MAX_PAYLOAD);
+        for (int i = 0; i < 200; i++) {
+            batch.add(memory, i, 10);
+        }
+        assertThat(batch.messages()).isEqualTo(4);
+        assertThat(sockets.send(from, batch, 0)).isEqualTo(4);
+        List<byte[]> received = receive(new ReceiveBatch(), 200);
+        for (int i = 0; i < 200; i++) {
+            assertThat(received.get(i)).isEqualTo(bytes(i, 10));
+        }
+    }
+
+    @Test
+    void aBatchCanBeSplitInTheMiddle() {
+        SendBatch batch = new SendBatch(64).to(LOOPBACK, toPort, MAX_PAYLOAD);
+        for (int i = 0; i < 12; i++) {
+            batch.add(memory, i, 10 + i / 4);
+        }
+        assertThat(batch.messages()).isEqualTo(3);
+        assertThat(batch.segment(1)).isEqualTo(11);
+        batch.split(1);
+        assertThat(batch.messages()).isEqualTo(9);
+        assertThat(batch.datagrams(0)).isEqualTo(4);
+        assertThat(batch.datagrams(1)).isEqualTo(1);
+        assertThat(sockets.send(from, batch, 0)).isEqualTo(9);
+        List<byte[]> received = receive(new ReceiveBatch(), 12);
+        for (int i = 0; i < 12; i++) {
+            assertThat(received.get(i)).isEqualTo(bytes(i, 10 + i / 4));
+        }
+    }
+
     @Test
     void theRestOfABatchIsSentFromWhereACallStopped() {
-        SendBatch batch = new SendBatch(3).to(LOOPBACK, toPort);
+        SendBatch batch = new SendBatch(3).to(LOOPBACK, toPort, 0);
         batch.add(memory, 0, 10);
         batch.add(memory, 0, MAX_PAYLOAD + 1);
         batch.add(memory, 7, 20);
@@ -127,9 +177,9 @@ final class DatagramBatchTest {
 
     @Test
     void aBatchIsUsedAgainForAnotherDestination() {
-        SendBatch batch = new SendBatch(2).to(LOOPBACK, sockets.localPort(from));
+        SendBatch batch = new SendBatch(2).to(LOOPBACK, sockets.localPort(from), 0);
         batch.add(memory, 0, 1);
-        batch.to(LOOPBACK, toPort).add(memory, 50, 5);
+        batch.to(LOOPBACK, toPort, 0).add(memory, 50, 5);
         assertThat(batch.size()).isEqualTo(1);
         assertThat(sockets.send(from, batch, 0)).isEqualTo(1);
         assertThat(receive(new ReceiveBatch(), 1)).containsExactly(bytes(50, 5));
@@ -137,7 +187,7 @@ final class DatagramBatchTest {
 
     @Test
     void whatWouldPointElsewhereIsRefused() {
-        SendBatch batch = new SendBatch(1).to(LOOPBACK, toPort);
+        SendBatch batch = new SendBatch(1).to(LOOPBACK, toPort, 0);
         assertThatThrownBy(() -> batch.add(memory, memory.byteSize() - 1, 2))
                 .isInstanceOf(IndexOutOfBoundsException.class);
         assertThatThrownBy(() -> batch.add(MemorySegment.ofArray(new byte[4]), 0, 4))

@@ -22,7 +22,7 @@ import java.lang.foreign.MemorySegment;
  *
  * <p><b>Guest to host.</b> The first datagram of a turn to a destination is sent at once, so that {@link #send} can say
  * what the kernel said. Those that follow it to the same destination stay where they came in and are sent by one call
- * for many, in order. If the kernel does not take one of them it is counted as lost, and the next datagram is sent at
+ * for many, in order, and those of one size as one message that the kernel cuts ({@link SendBatch}). If the kernel does not take one of them it is counted as lost, and the next datagram is sent at
  * once again, so the guest hears the reason then.
  *
  * <p><b>Host to guest.</b> One call receives many datagrams, into slots that all sockets of the VM share: what is
@@ -73,6 +73,9 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
     private int provenDialled;
 
     private SendBatch gathered;
+
+    /** Bytes of datagrams at most that the kernel cuts from one message. */
+    private int segmentMax = MAX_PAYLOAD;
 
     /** Where what was gathered goes, as the guest names it. */
     private IpAddress gatheredFor;
@@ -239,7 +242,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
     private void gather(MemorySegment source, long offset, int length) {
         if (gathered == null) {
             gatheredFor = proven;
-            gathered = owner.takeBatch().to(provenDialled, provenPort);
+            gathered = owner.takeBatch().to(provenDialled, provenPort, segmentMax);
         }
         gathered.add(source, offset, length);
         if (gathered.isFull()) {
@@ -255,10 +258,10 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         gathered = null;
         int first = 0;
         boolean again = true;
-        while (first < batch.size()) {
+        while (first < batch.messages()) {
             int sent = sockets.send(fd, batch, first);
             if (sent > 0) {
-                owner.counters().datagramsToHost += sent;
+                owner.counters().datagramsToHost += datagrams(batch, first, first + sent);
                 first += sent;
                 again = true;
                 continue;
@@ -269,14 +272,33 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
                 again = false;
                 continue;
             }
+            if (batch.datagrams(first) > 1 && mayBeOfSegments(-sent)) {
+                // The kernel, or the way, does not cut datagrams of this size: each goes by itself.
+                segmentMax = batch.segment(first) - 1;
+                batch.split(first);
+                continue;
+            }
             if (pathMtu > 0) {
                 tellLater(tooBig(pathMtu));
             }
-            int lost = Errno.isAgain(sent) ? batch.size() - first : 1;
-            owner.counters().datagramsLost += lost;
-            first += lost;
+            int end = Errno.isAgain(sent) ? batch.messages() : first + 1;
+            owner.counters().datagramsLost += datagrams(batch, first, end);
+            first = end;
         }
         owner.giveBack(batch);
+    }
+
+    private static int datagrams(SendBatch batch, int from, int to) {
+        int sum = 0;
+        for (int message = from; message < to; message++) {
+            sum += batch.datagrams(message);
+        }
+        return sum;
+    }
+
+    /** Whether an error may say that a message of several datagrams could not be cut into them (UDP_SEGMENT, udp(7)). */
+    private static boolean mayBeOfSegments(int errno) {
+        return errno == Errno.EINVAL || errno == Errno.EIO || errno == Errno.EMSGSIZE;
     }
 
     private KeptError tooBig(int mtu) {

@@ -33,10 +33,10 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     private static final int VECTORS = 256;
 
     /** Datagrams of one flow that one call sends. */
-    private static final int BATCH = 64;
+    private static final int BATCH = 256;
 
     /** Batches kept for the next turn: one for each flow that sends in bulk. */
-    private static final int BATCHES_KEPT = 64;
+    private static final int BATCHES_KEPT = 16;
 
     /** What is kept for the next turn; a turn of thousands of flows makes more, and lets go of them. */
     private static final int POOLED_VECTORS = 32;
