@@ -25,8 +25,6 @@ import java.util.TreeMap;
 /** The VMs that {@code run} and {@code demo} serve, as the settings say, and what is to be told of them. */
 final class RunningNetwork implements AutoCloseable {
 
-    private static final Path RESOLV_CONF = Path.of("/etc/resolv.conf");
-
     private final VmNetwork network;
 
     private RunningNetwork(VmNetwork network) {
@@ -51,7 +49,7 @@ final class RunningNetwork implements AutoCloseable {
         return new RunningNetwork(VmNetwork.start(new NetworkSettings(
                 settings.stack(),
                 policy,
-                RESOLV_CONF,
+                settings.resolver(),
                 transport,
                 sockets,
                 settings.capture(),
@@ -164,6 +162,15 @@ final class RunningNetwork implements AutoCloseable {
         counters.put("dnsQueries", resolver.queries());
         counters.put("dnsAnswers", resolver.answers());
         counters.put("dnsTimeouts", resolver.timeouts());
+        counters.put("dnsUnreachable", resolver.unreachable());
+        counters.put("dnsFailures", resolver.failures());
+        counters.put("dnsRejected", resolver.rejected());
+        counters.put("dnsRefused", resolver.refused());
+        counters.put("dnsCached", resolver.cached());
+        counters.put("dnsJoined", resolver.joined());
+        counters.put("dnsFromHostsFile", resolver.hostsFile());
+        counters.put("dnsResolverChanges", resolver.changes());
+        counters.put("dnsOutstanding", (long) resolver.outstanding());
     }
 
     private static Map<String, Long> drops(DropCounters drops) {

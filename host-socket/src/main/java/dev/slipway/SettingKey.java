@@ -32,6 +32,22 @@ enum SettingKey {
             Kind.ONE,
             "full-cone: one host port per UDP port of the guest, which anyone may send to; symmetric: one per"
                     + " destination, which only that one may answer. Default: full-cone"),
+    DNS_FOR(
+            "DOMAIN=SERVER[#PORT][,...]",
+            Kind.LIST,
+            "Asks these servers for names of this domain, whatever the host's settings say; several times if need be."
+                    + " Default: none"),
+    DNS_RECORD(
+            "NAME=ADDRESS",
+            Kind.LIST,
+            "Answers for a name: db.test, *.apps.test, or a regular expression /^n[0-9]+[.]test$/; several times if"
+                    + " need be. Default: none"),
+    DNS_ZONE(
+            "ZONE[=ADDRESS]",
+            Kind.LIST,
+            "Answers for all names below a domain: with ADDRESS, or that there is no such name; records go before."
+                    + " Default: none"),
+    NO_DNS_CACHE("", Kind.SWITCH, "Asks again for every query. Default: answers are kept for a short time"),
     TRANSPORT(
             "NAME",
             Kind.ONE,

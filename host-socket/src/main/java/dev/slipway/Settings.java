@@ -3,6 +3,7 @@ package dev.slipway;
 import dev.slipway.SettingSource.Value;
 import dev.slipway.ethernet.Faults;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.host.ResolverSettings;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.seam.UdpNat;
@@ -25,6 +26,7 @@ import java.util.Optional;
  * @param api the control API's socket
  * @param published ports to publish
  * @param stack addresses, MTU and names of each VM's network
+ * @param resolver where the guests' names come from
  * @param hostAccess whether guests reach the host's localhost by the host address
  * @param allowLinkLocal whether guests may reach 169.254.0.0/16
  * @param transport how the host is asked for events; empty: the best there is
@@ -39,6 +41,7 @@ public record Settings(
         Optional<Path> api,
         List<PublishedPort> published,
         StackSettings stack,
+        ResolverSettings resolver,
         boolean hostAccess,
         boolean allowLinkLocal,
         Optional<Transport> transport,
@@ -80,6 +83,7 @@ public record Settings(
                 api(source, vms),
                 published(source, stack, vms.size()),
                 stack,
+                new NameSettings(source, stack).resolver(),
                 !isOn(source, SettingKey.NO_HOST_ACCESS),
                 isOn(source, SettingKey.ALLOW_LINK_LOCAL),
                 transport(source),

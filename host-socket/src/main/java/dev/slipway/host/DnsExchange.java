@@ -23,6 +23,26 @@ final class DnsExchange {
         return copy;
     }
 
+    static boolean isTruncated(byte[] response) {
+        return (response[2] & 0x02) != 0;
+    }
+
+    /**
+     * The same query for another name.
+     *
+     * @param question the query, parsed
+     * @param name labels of letters, digits, hyphens and underscores with dots between them
+     */
+    static byte[] withName(byte[] query, DnsMessage question, String name) {
+        int end = questionEnd(query) - 4;
+        byte[] wire = DnsMessage.encodeName(name);
+        byte[] changed = new byte[DnsMessage.HEADER_LENGTH + wire.length + question.length() - end];
+        System.arraycopy(query, 0, changed, 0, DnsMessage.HEADER_LENGTH);
+        System.arraycopy(wire, 0, changed, DnsMessage.HEADER_LENGTH, wire.length);
+        System.arraycopy(query, end, changed, DnsMessage.HEADER_LENGTH + wire.length, question.length() - end);
+        return changed;
+    }
+
     /**
      * Whether a message answers a query, ids aside: it is a response, and to the same question. A server that could not
      * read the question, or refuses to speak of it, may leave it out.

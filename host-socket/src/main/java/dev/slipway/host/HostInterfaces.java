@@ -36,12 +36,17 @@ final class HostInterfaces {
     }
 
     boolean contains(IpAddress address) {
+        return addresses().contains(address);
+    }
+
+    /** All of them; the same object until it is read again. */
+    Set<IpAddress> addresses() {
         long now = clock.getAsLong();
         if (addresses == null || now - readAt >= MAX_AGE_NANOS) {
             addresses = source.get();
             readAt = now;
         }
-        return addresses.contains(address);
+        return addresses;
     }
 
     private static Set<IpAddress> read() {

@@ -3,30 +3,39 @@ package dev.slipway.host;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.seam.NameResolver;
 import dev.slipway.wire.DnsMessage;
+import dev.slipway.wire.IpAddress;
 import io.netty.channel.ChannelException;
 import io.netty.channel.EventLoop;
 import io.netty.channel.ReflectiveChannelFactory;
 import io.netty.channel.socket.SocketChannel;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.net.InetSocketAddress;
-import java.nio.file.Path;
+import java.nio.ByteBuffer;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Asks the host's resolvers on the guest's behalf, as {@code resolv.conf} names them at the moment of the query.
- * Nothing is cached; queries and answers pass byte for byte but for the id.
+ * Asks the host's resolvers on the guest's behalf, as the host's settings name them at the moment of the query, after the
+ * host's own hosts file. Queries and answers pass byte for byte but for the id, with two exceptions: names with few dots
+ * are looked up in the host's search domains, and a name of the hosts file is never said not to exist.
  *
  * <p>Over UDP a server is asked from up to {@value #SOCKETS} connected sockets, chosen at random and replaced every few
  * seconds; over TCP, for a guest that asked over TCP, by a connection per query. A server that has timed out
- * {@value #DEAD_AFTER} times in a row is asked last for a while. All servers together get {@value #TOTAL_MILLIS} ms.
+ * {@value #DEAD_AFTER} times in a row is asked last, and tried every ten seconds beside the others until it answers again.
+ * All servers together get {@value #TOTAL_MILLIS} ms.
+ *
+ * <p>Answers are kept for a short time ({@link AnswerCache}), unless they came from a server on this machine, which keeps
+ * them itself and knows better when they are void. All are dropped when other servers are to be asked and when the host
+ * gets or loses an address: then the same name may mean something else.
  *
  * <p>Belongs to the VM's event loop. Limits: as many queries at a time as the constructor is told.
  */
@@ -35,6 +44,9 @@ final class HostResolver implements NameResolver, AutoCloseable {
     /** After this the guest is told SERVFAIL, in milliseconds; its own resolver waits five seconds. */
     static final int TOTAL_MILLIS = 4_500;
 
+    /** What is asked to see whether a server is there: which servers the root has. */
+    private static final byte[] ROOT_QUERY = {0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1};
+
     private static final int SOCKETS = 4;
     private static final int DEAD_AFTER = 3;
     private static final long DEAD_NANOS = 10_000_000_000L;
@@ -42,37 +54,60 @@ final class HostResolver implements NameResolver, AutoCloseable {
 
     private final EventLoop loop;
     private final Transport transport;
-    private final ResolvConfFile file;
+    private final ResolverPlans plans;
+    private final FollowedFile<HostsFile> hosts;
+    private final Optional<AnswerCache> cache;
+    private final HostInterfaces interfaces;
     private final int maxOutstanding;
     private final long totalNanos;
     private final ReflectiveChannelFactory<? extends SocketChannel> streamChannels;
     private final ResolverCounters counters = new ResolverCounters();
     private final SecureRandom random = new SecureRandom();
-    private final Set<Lookup> lookups = new HashSet<>();
+    private final Set<Inquiry> inquiries = new HashSet<>();
+    private final Map<ByteBuffer, Inquiry> joinable = new HashMap<>();
     private final Map<InetSocketAddress, List<UpstreamSocket>> sockets = new HashMap<>();
     private final Map<InetSocketAddress, Health> health = new HashMap<>();
-    private ResolvConf known = ResolvConf.EMPTY;
+    private final DnsMessage question = new DnsMessage();
+    private ResolverPlan known;
+    private Set<IpAddress> knownAddresses;
+    private boolean keepsLocal;
     private int rotation;
     private boolean sweeping;
     private boolean closed;
 
     private static final class Health {
         int timeouts;
-        long deadUntil;
+        long tryAt;
     }
 
-    /** @param maxOutstanding queries at a time; more are refused and counted */
-    HostResolver(EventLoop loop, Transport transport, Path resolvConf, int maxOutstanding) {
-        this(loop, transport, new ResolvConfFile(resolvConf, DnsMessage.PORT), maxOutstanding, TOTAL_MILLIS);
-    }
-
-    HostResolver(EventLoop loop, Transport transport, ResolvConfFile file, int maxOutstanding, int totalMillis) {
+    /**
+     * @param cache where answers are kept, if they are
+     * @param interfaces of the host, whose change makes answers void
+     * @param maxOutstanding queries at a time; more are refused and counted
+     */
+    HostResolver(
+            EventLoop loop,
+            Transport transport,
+            ResolverPlans plans,
+            FollowedFile<HostsFile> hosts,
+            Optional<AnswerCache> cache,
+            HostInterfaces interfaces,
+            int maxOutstanding,
+            int totalMillis) {
         this.loop = loop;
         this.transport = transport;
-        this.file = file;
+        this.plans = plans;
+        this.hosts = hosts;
+        this.cache = cache;
+        this.interfaces = interfaces;
         this.maxOutstanding = maxOutstanding;
         this.totalNanos = totalMillis * 1_000_000L;
         this.streamChannels = new ReflectiveChannelFactory<>(transport.tcpChannel());
+    }
+
+    /** Keeps answers of servers on this machine as well; for tests, whose servers are there. */
+    void keepLocalAnswers() {
+        keepsLocal = true;
     }
 
     ResolverCounters counters() {
@@ -82,41 +117,74 @@ final class HostResolver implements NameResolver, AutoCloseable {
     @Override
     public void resolve(byte[] query, boolean stream, Answer answer) {
         counters.queries++;
-        if (lookups.size() >= maxOutstanding || closed) {
+        if (counters.outstanding >= maxOutstanding || closed) {
             counters.refused++;
             soon(() -> answer.answered(DnsExchange.failure(query, DnsMessage.REFUSED)));
             return;
         }
-        ResolvConf conf = follow();
-        Lookup lookup = new Lookup(
-                this,
-                query,
-                stream,
-                answer,
-                inOrder(conf),
-                conf.attempts(),
-                totalNanos,
-                conf.timeoutSeconds() * 1_000_000_000L);
-        lookups.add(lookup);
-        counters.outstanding = lookups.size();
-        soon(lookup::next);
+        long now = System.nanoTime();
+        follow(now);
+        question.parse(MemorySegment.ofArray(query), 0, query.length);
+        HostsFile file = hosts.current(now);
+        byte[] fromFile = HostsAnswer.to(question, file);
+        if (fromFile != null) {
+            counters.hostsFile++;
+            soon(() -> answer.answered(fromFile));
+            return;
+        }
+        ByteBuffer key = AnswerCache.key(query, stream);
+        byte[] kept = cache.map(answers -> answers.get(key, now)).orElse(null);
+        if (kept != null) {
+            counters.cached++;
+            soon(() -> answer.answered(DnsExchange.withId(kept, DnsExchange.id(query))));
+            return;
+        }
+        counters.outstanding++;
+        Inquiry same = joinable.get(key);
+        if (same != null) {
+            counters.joined++;
+            same.join(DnsExchange.id(query), answer);
+            return;
+        }
+        boolean inHostsFile = file.addressesOf(nameIn(question)) != null;
+        Inquiry inquiry = new Inquiry(this, known, key, query, stream, inHostsFile, now + totalNanos);
+        inquiry.join(DnsExchange.id(query), answer);
+        inquiries.add(inquiry);
+        joinable.put(key, inquiry);
+        inquiry.next();
     }
 
-    private ResolvConf follow() {
-        ResolvConf conf = file.current(System.nanoTime());
-        if (conf != known) {
-            known = conf;
-            health.keySet().retainAll(conf.servers());
+    /** The name that is asked for, lower case, no dot behind; empty for the root. */
+    static String nameIn(DnsMessage question) {
+        String name = question.name();
+        return name.isEmpty() ? name : name.substring(0, name.length() - 1);
+    }
+
+    private void follow(long now) {
+        ResolverPlan plan = plans.current(now);
+        Set<IpAddress> addresses = interfaces.addresses();
+        if (plan == known && addresses == knownAddresses) {
+            return;
+        }
+        boolean moved = !addresses.equals(knownAddresses);
+        if (known != null && (plan != known || moved)) {
+            counters.changes++;
+            cache.ifPresent(AnswerCache::clear);
+            joinable.clear();
+            Set<InetSocketAddress> servers = plan.allServers();
+            health.keySet().retainAll(servers);
             sockets.forEach((server, pool) -> {
-                if (!conf.servers().contains(server)) {
+                if (moved || !servers.contains(server)) {
                     pool.forEach(UpstreamSocket::retire);
                 }
             });
         }
-        return conf;
+        known = plan;
+        knownAddresses = addresses;
     }
 
-    private List<InetSocketAddress> inOrder(ResolvConf conf) {
+    /** The servers in the order to ask them. */
+    List<InetSocketAddress> inOrder(ResolvConf conf) {
         List<InetSocketAddress> all = conf.servers();
         if (all.size() < 2) {
             return all;
@@ -128,10 +196,25 @@ final class HostResolver implements NameResolver, AutoCloseable {
         for (int i = 0; i < all.size(); i++) {
             InetSocketAddress server = all.get((first + i) % all.size());
             Health state = health.get(server);
-            (state != null && state.timeouts >= DEAD_AFTER && state.deadUntil - now > 0 ? dead : ordered).add(server);
+            if (state == null || state.timeouts < DEAD_AFTER) {
+                ordered.add(server);
+            } else {
+                dead.add(server);
+                if (state.tryAt - now <= 0) {
+                    state.tryAt = now + DEAD_NANOS;
+                    tryAgain(server);
+                }
+            }
         }
         ordered.addAll(dead);
         return ordered;
+    }
+
+    /** Asks a server whether it is back, so that no query of the guest has to wait for it to find out. */
+    private void tryAgain(InetSocketAddress server) {
+        Lookup attempt =
+                new Lookup(this, ROOT_QUERY, false, (response, by) -> {}, List.of(server), 1, totalNanos, totalNanos);
+        soon(attempt::next);
     }
 
     // ---- what lookups need
@@ -150,6 +233,9 @@ final class HostResolver implements NameResolver, AutoCloseable {
 
     /** A socket to ask a server from, or {@code null} if there is none. */
     UpstreamSocket socketTo(InetSocketAddress server) {
+        if (closed) {
+            return null;
+        }
         List<UpstreamSocket> pool = sockets.computeIfAbsent(server, key -> new ArrayList<>());
         long now = System.nanoTime();
         closeSpent(pool, now);
@@ -184,21 +270,31 @@ final class HostResolver implements NameResolver, AutoCloseable {
         counters.timeouts++;
         Health state = health.computeIfAbsent(server, key -> new Health());
         state.timeouts++;
-        state.deadUntil = System.nanoTime() + DEAD_NANOS;
+        state.tryAt = System.nanoTime() + DEAD_NANOS;
     }
 
     void alive(InetSocketAddress server) {
         health.remove(server);
     }
 
-    void finished(Lookup lookup, boolean answered) {
-        lookups.remove(lookup);
-        counters.outstanding = lookups.size();
-        if (answered) {
-            counters.answers++;
+    /** @param server that gave the answer, or {@code null} if none did */
+    void finished(Inquiry inquiry, byte[] response, InetSocketAddress server, boolean mayKeep) {
+        inquiries.remove(inquiry);
+        joinable.remove(inquiry.key(), inquiry);
+        counters.outstanding -= inquiry.waiting();
+        if (server == null) {
+            counters.failures += inquiry.waiting();
         } else {
-            counters.failures++;
+            counters.answers += inquiry.waiting();
         }
+        if (mayKeep && server != null && isFar(server) && inquiry.plan() == known) {
+            cache.ifPresent(answers -> answers.put(inquiry.key(), response, System.nanoTime()));
+        }
+    }
+
+    /** Whether a server is not on this machine. */
+    private boolean isFar(InetSocketAddress server) {
+        return keepsLocal || !server.getAddress().isLoopbackAddress();
     }
 
     // ---- sockets that are no longer needed
@@ -241,8 +337,9 @@ final class HostResolver implements NameResolver, AutoCloseable {
     @Override
     public void close() {
         closed = true;
-        lookups.forEach(Lookup::abandon);
-        lookups.clear();
+        inquiries.forEach(Inquiry::abandon);
+        inquiries.clear();
+        joinable.clear();
         sockets.values().forEach(pool -> pool.forEach(UpstreamSocket::close));
         sockets.clear();
     }

@@ -1,6 +1,5 @@
 package dev.slipway.host;
 
-import dev.slipway.seam.NameResolver;
 import dev.slipway.wire.DnsMessage;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.net.InetSocketAddress;
@@ -16,7 +15,7 @@ final class Lookup {
     private final HostResolver resolver;
     private final byte[] query;
     private final boolean stream;
-    private final NameResolver.Answer answer;
+    private final Outcome outcome;
     private final List<InetSocketAddress> servers;
     private final boolean[] failed;
     private final int tries;
@@ -26,6 +25,7 @@ final class Lookup {
     private int begun;
     private ScheduledFuture<?> timer;
     private byte[] refusal;
+    private InetSocketAddress refusedBy;
     private boolean done;
 
     /**
@@ -37,7 +37,7 @@ final class Lookup {
             HostResolver resolver,
             byte[] query,
             boolean stream,
-            NameResolver.Answer answer,
+            Outcome outcome,
             List<InetSocketAddress> servers,
             int attempts,
             long totalNanos,
@@ -45,13 +45,23 @@ final class Lookup {
         this.resolver = resolver;
         this.query = query;
         this.stream = stream;
-        this.answer = answer;
+        this.outcome = outcome;
         this.servers = servers;
         this.failed = new boolean[servers.size()];
         this.tries = servers.size() * attempts;
         // The first server gets two parts of the time: it is the one that knows the names of the VPN.
         this.unitNanos = totalNanos / (tries + 1);
         this.maxWaitNanos = maxWaitNanos;
+    }
+
+    /** Who is told how it ended, on the event loop, once. */
+    interface Outcome {
+
+        /**
+         * @param response with the id of the query
+         * @param server that said so, or {@code null} if none said anything
+         */
+        void ended(byte[] response, InetSocketAddress server);
     }
 
     /** A server that was asked, and by what. */
@@ -73,7 +83,7 @@ final class Lookup {
             begun++;
         }
         if (begun >= tries) {
-            finish(refusal);
+            finish(refusal, refusedBy);
             return;
         }
         int server = begun % servers.size();
@@ -135,10 +145,11 @@ final class Lookup {
             resolver.alive(servers.get(server));
         }
         if (!DnsExchange.isFailure(response)) {
-            finish(response);
+            finish(response, server >= 0 ? servers.get(server) : null);
             return;
         }
         refusal = response;
+        refusedBy = server >= 0 ? servers.get(server) : null;
         fail(server);
     }
 
@@ -171,7 +182,7 @@ final class Lookup {
         }
     }
 
-    private void finish(byte[] response) {
+    private void finish(byte[] response, InetSocketAddress server) {
         done = true;
         if (timer != null) {
             timer.cancel(false);
@@ -186,8 +197,7 @@ final class Lookup {
         byte[] result = response != null && response.length >= DnsMessage.HEADER_LENGTH
                 ? DnsExchange.withId(response, DnsExchange.id(query))
                 : DnsExchange.failure(query, DnsMessage.SERVFAIL);
-        resolver.finished(this, response != null);
-        answer.answered(result);
+        outcome.ended(result, server);
     }
 
     /** Gives up without an answer: the VM is gone. */

@@ -13,7 +13,7 @@ import java.util.Optional;
  *
  * @param stack addresses, MTU and limits, the same for every VM
  * @param policy what of the host the VMs may reach
- * @param resolvConf the file that names the host's resolvers; it is followed live and need not exist
+ * @param resolver where names come from
  * @param transport of all event loops
  * @param qemuSockets a Unix socket per VM, on which QEMU's stream framing is spoken
  * @param capture where the headers of the first VM's frames are captured to
@@ -23,7 +23,7 @@ import java.util.Optional;
 public record NetworkSettings(
         StackSettings stack,
         HostPolicy policy,
-        Path resolvConf,
+        ResolverSettings resolver,
         Transport transport,
         List<Path> qemuSockets,
         Optional<Path> capture,
@@ -34,13 +34,13 @@ public record NetworkSettings(
         qemuSockets = List.copyOf(qemuSockets);
     }
 
-    /** Without a capture, faults and proxies. */
+    /** Without a capture, faults and proxies, and with a file of resolvers that is perhaps not the host's. */
     public NetworkSettings(
             StackSettings stack, HostPolicy policy, Path resolvConf, Transport transport, List<Path> qemuSockets) {
         this(
                 stack,
                 policy,
-                resolvConf,
+                ResolverSettings.ofThisHost().withResolvConf(resolvConf),
                 transport,
                 qemuSockets,
                 Optional.empty(),
@@ -60,6 +60,6 @@ public record NetworkSettings(
 
     /** These settings with proxies. */
     public NetworkSettings withProxies(ProxySettings newProxies) {
-        return new NetworkSettings(stack, policy, resolvConf, transport, qemuSockets, capture, faults, newProxies);
+        return new NetworkSettings(stack, policy, resolver, transport, qemuSockets, capture, faults, newProxies);
     }
 }

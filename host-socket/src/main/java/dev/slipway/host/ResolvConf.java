@@ -4,52 +4,102 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /**
- * What a {@code resolv.conf} says, as far as it matters here: search lists are the guest's own business. Lines that
- * make no sense are skipped, as resolvers do.
+ * Name servers and how to ask them, as a {@code resolv.conf} says it. Lines that make no sense are skipped, as resolvers
+ * do.
  *
  * @param servers in the file's order, at most {@value #MAX_SERVERS}
+ * @param search domains that names with few dots are tried in, at most {@value #MAX_SEARCH}; lower case, no dot behind
+ * @param ndots names with fewer dots are tried in the search domains first, 0 to 15
  * @param timeoutSeconds how long to wait for a server, 1 to 30
  * @param attempts how often to ask each, 1 to 5
  * @param rotate whether to begin with another server each time
+ * @param streamOnly whether to ask over TCP only ({@code use-vc})
  */
-record ResolvConf(List<InetSocketAddress> servers, int timeoutSeconds, int attempts, boolean rotate) {
+record ResolvConf(
+        List<InetSocketAddress> servers,
+        List<String> search,
+        int ndots,
+        int timeoutSeconds,
+        int attempts,
+        boolean rotate,
+        boolean streamOnly) {
 
     static final int MAX_SERVERS = 8;
-    static final ResolvConf EMPTY = new ResolvConf(List.of(), 5, 2, false);
+    static final int MAX_SEARCH = 6;
+    static final ResolvConf EMPTY = new ResolvConf(List.of(), List.of(), 1, 5, 2, false, false);
 
     private static final int MAX_TIMEOUT = 30;
     private static final int MAX_ATTEMPTS = 5;
+    private static final int MAX_NDOTS = 15;
+    private static final String NAME = "[a-z0-9_-]{1,63}(\\.[a-z0-9_-]{1,63})*";
 
     ResolvConf {
         servers = List.copyOf(servers);
+        search = List.copyOf(search);
+    }
+
+    /** Servers without more words about them. */
+    static ResolvConf of(List<InetSocketAddress> servers) {
+        return new ResolvConf(servers, List.of(), EMPTY.ndots, EMPTY.timeoutSeconds, EMPTY.attempts, false, false);
     }
 
     /** @param port of every server, 53 but in tests */
     static ResolvConf parse(String text, int port) {
         List<InetSocketAddress> servers = new ArrayList<>();
+        List<String> search = new ArrayList<>();
+        int ndots = EMPTY.ndots;
         int timeout = EMPTY.timeoutSeconds;
         int attempts = EMPTY.attempts;
         boolean rotate = false;
+        boolean streamOnly = false;
         for (String line : text.split("[\r\n]+")) {
             String[] words = line.strip().split("[ \t]+");
-            if (words[0].equals("nameserver") && words.length > 1 && servers.size() < MAX_SERVERS) {
-                addServer(servers, words[1], port);
-            } else if (words[0].equals("options")) {
-                for (int i = 1; i < words.length; i++) {
-                    timeout = option(words[i], "timeout:", timeout, MAX_TIMEOUT);
-                    attempts = option(words[i], "attempts:", attempts, MAX_ATTEMPTS);
-                    rotate |= words[i].equals("rotate");
+            switch (words[0]) {
+                case "nameserver" -> addServer(servers, words, port);
+                case "search", "domain" -> readSearch(search, words); // the last of them holds
+                case "options" -> {
+                    for (int i = 1; i < words.length; i++) {
+                        ndots = option(words[i], "ndots:", ndots, 0, MAX_NDOTS);
+                        timeout = option(words[i], "timeout:", timeout, 1, MAX_TIMEOUT);
+                        attempts = option(words[i], "attempts:", attempts, 1, MAX_ATTEMPTS);
+                        rotate |= words[i].equals("rotate");
+                        streamOnly |= words[i].equals("use-vc");
+                    }
+                }
+                default -> {
+                    // Comments, and what only matters to a program's own resolver.
                 }
             }
         }
-        return new ResolvConf(servers, timeout, attempts, rotate);
+        return new ResolvConf(servers, search, ndots, timeout, attempts, rotate, streamOnly);
     }
 
-    private static void addServer(List<InetSocketAddress> servers, String address, int port) {
+    private static void readSearch(List<String> search, String[] words) {
+        search.clear();
+        for (int i = 1; i < words.length && search.size() < MAX_SEARCH; i++) {
+            String name = domain(words[i]);
+            if (!name.isEmpty() && !search.contains(name)) {
+                search.add(name);
+            }
+        }
+    }
+
+    /** A domain's name in lower case without a dot behind; empty if it is none. */
+    static String domain(String text) {
+        String name = text.toLowerCase(Locale.ROOT);
+        name = name.endsWith(".") ? name.substring(0, name.length() - 1) : name;
+        return name.length() <= 253 && name.matches(NAME) ? name : "";
+    }
+
+    private static void addServer(List<InetSocketAddress> servers, String[] words, int port) {
+        if (words.length < 2 || servers.size() >= MAX_SERVERS) {
+            return;
+        }
         try {
-            InetSocketAddress server = new InetSocketAddress(InetAddress.ofLiteral(address), port);
+            InetSocketAddress server = new InetSocketAddress(InetAddress.ofLiteral(words[1]), port);
             if (!servers.contains(server)) {
                 servers.add(server);
             }
@@ -59,12 +109,12 @@ record ResolvConf(List<InetSocketAddress> servers, int timeoutSeconds, int attem
         }
     }
 
-    private static int option(String word, String name, int otherwise, int most) {
+    private static int option(String word, String name, int otherwise, int least, int most) {
         if (!word.startsWith(name)) {
             return otherwise;
         }
         try {
-            return Math.clamp(Integer.parseInt(word.substring(name.length())), 1, most);
+            return Math.clamp(Integer.parseInt(word.substring(name.length())), least, most);
         } catch (NumberFormatException e) {
             return otherwise;
         }

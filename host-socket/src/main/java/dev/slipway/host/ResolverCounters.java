@@ -10,6 +10,10 @@ public final class ResolverCounters {
     long failures;
     long rejected;
     long refused;
+    long cached;
+    long joined;
+    long hostsFile;
+    long changes;
     int outstanding;
 
     /** Queries that were asked for the guest. */
@@ -45,6 +49,26 @@ public final class ResolverCounters {
     /** Queries over the limit. */
     public long refused() {
         return refused;
+    }
+
+    /** Queries that were answered with what a server said a short time ago. */
+    public long cached() {
+        return cached;
+    }
+
+    /** Queries that waited for the answer to an identical one. */
+    public long joined() {
+        return joined;
+    }
+
+    /** Queries that the host's hosts file answered. */
+    public long hostsFile() {
+        return hostsFile;
+    }
+
+    /** How often other servers were to be asked, or the host's addresses were other ones. */
+    public long changes() {
+        return changes;
     }
 
     /** Queries that wait for an answer. */

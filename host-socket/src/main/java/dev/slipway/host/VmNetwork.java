@@ -53,6 +53,7 @@ public final class VmNetwork implements AutoCloseable {
         transport = settings.transport();
         leases = new LeaseTable(settings.stack());
         names = new LocalNames(settings.stack(), leases);
+        settings.resolver().zones().forEach(names::add);
     }
 
     /**

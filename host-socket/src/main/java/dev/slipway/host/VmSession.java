@@ -20,6 +20,7 @@ import io.netty.channel.IoEventLoop;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.netty.util.internal.PlatformDependent;
 import java.security.SecureRandom;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -99,12 +100,17 @@ public final class VmSession implements AutoCloseable {
         this.loop = loop;
         this.link = link;
         Transport transport = settings.transport();
+        HostInterfaces interfaces = HostInterfaces.ofThisHost();
         resolver = new HostResolver(
                 loop,
                 transport,
-                settings.resolvConf(),
-                settings.stack().limits().dnsQueries());
-        Destinations destinations = new Destinations(settings.stack(), settings.policy(), HostInterfaces.ofThisHost());
+                settings.resolver().plans(),
+                settings.resolver().hostsFile(settings.stack(), settings.policy()),
+                settings.resolver().cache() ? Optional.of(new AnswerCache()) : Optional.empty(),
+                interfaces,
+                settings.stack().limits().dnsQueries(),
+                HostResolver.TOTAL_MILLIS);
+        Destinations destinations = new Destinations(settings.stack(), settings.policy(), interfaces);
         QueueBudget budget = new QueueBudget(queueLimit());
         sockets = new NettyHostSockets(loop, transport, destinations, budget, counters, this::touch, this::failed);
         nativeSockets = transport == Transport.NATIVE

@@ -11,9 +11,13 @@
  *                         (gateway:53)       │  (Linux)            └─ NativeHostDatagrams  a guest's UDP port
  *                                            └─ NettyHostSockets ──┬─ NettyHostStream
  *                                               (everywhere)       └─ NettyHostDatagrams
- *   NameServer ─ NameResolver ─ HostResolver ─ Lookup ─┬─ UpstreamSocket  UDP
- *                               ResolvConfFile         └─ UpstreamStream  TCP
+ *   NameServer ─ NameResolver ─ HostResolver ─ Inquiry ─ Lookup ─┬─ UpstreamSocket  UDP
+ *                               HostsFile, AnswerCache,          └─ UpstreamStream  TCP
+ *                               ResolverPlans
  * </pre>
+ *
+ * <p>Whom to ask is decided per query: {@link dev.slipway.host.ResolverPlans} holds what settings and the host's files
+ * say at that moment, and no answer is kept over a change of that.
  *
  * <p>{@link dev.slipway.host.Destinations} is the only place that decides where an address leads; sockets dial what it
  * says.

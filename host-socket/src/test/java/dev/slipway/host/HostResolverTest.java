@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -69,7 +70,14 @@ final class HostResolverTest {
             Files.writeString(conf, text);
         }
         resolver = new HostResolver(
-                group.next(), Transport.best(), new ResolvConfFile(conf, port), maxOutstanding, TOTAL_MILLIS);
+                group.next(),
+                Transport.best(),
+                new ResolverPlans(FollowedFile.resolvConf(conf, port), List.of(), ResolverPlans.SystemRules.NONE),
+                new FollowedFile<>(folder.resolve("hosts"), written -> HostsFile.parse(written, null)),
+                Optional.empty(),
+                HostInterfaces.ofThisHost(),
+                maxOutstanding,
+                TOTAL_MILLIS);
     }
 
     private static byte[] query(int id, String name) {

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 final class ResolvConfTest {
 
-    private static final long STEP = ResolvConfFile.CHECK_MILLIS * 1_000_000L;
+    private static final long STEP = FollowedFile.CHECK_MILLIS * 1_000_000L;
 
     @TempDir
     Path folder;
@@ -59,7 +59,7 @@ final class ResolvConfTest {
     @Test
     void everyKindOfChangeIsFollowed() throws IOException {
         Path path = folder.resolve("resolv.conf");
-        ResolvConfFile file = new ResolvConfFile(path, 53);
+        FollowedFile<ResolvConf> file = FollowedFile.resolvConf(path, 53);
         long now = 0;
         assertThat(file.current(now)).isEqualTo(ResolvConf.EMPTY);
         Files.writeString(path, "nameserver 10.0.0.1");
@@ -89,7 +89,7 @@ final class ResolvConfTest {
     @Test
     void anUnchangedFileStaysTheSameObject() throws IOException {
         Path path = Files.writeString(folder.resolve("resolv.conf"), "nameserver 10.0.0.1");
-        ResolvConfFile file = new ResolvConfFile(path, 53);
+        FollowedFile<ResolvConf> file = FollowedFile.resolvConf(path, 53);
         ResolvConf first = file.current(0);
         assertThat(file.current(STEP)).isSameAs(first);
         assertThat(file.current(10 * STEP)).isSameAs(first);

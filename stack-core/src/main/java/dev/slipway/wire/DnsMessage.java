@@ -2,6 +2,7 @@ package dev.slipway.wire;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
 import java.util.Locale;
 
 /**
@@ -260,15 +261,28 @@ public final class DnsMessage {
      * @param seconds how long the answer may be kept
      */
     public byte[] respond(int recordType, byte[] data, int seconds) {
-        byte[] response = respond(NOERROR, 2 + RECORD_LENGTH + data.length);
+        return respond(recordType, List.of(data), seconds);
+    }
+
+    /** The same with several records of the name and type asked for. */
+    public byte[] respond(int recordType, List<byte[]> data, int seconds) {
+        int total = 0;
+        for (byte[] each : data) {
+            total += 2 + RECORD_LENGTH + each.length;
+        }
+        byte[] response = respond(NOERROR, total);
         MemorySegment out = MemorySegment.ofArray(response);
-        BigEndian.putU16(out, ANSWERS, 1);
-        BigEndian.putU16(out, questionEnd, POINTER << 8 | HEADER_LENGTH);
-        BigEndian.putU16(out, questionEnd + 2L, recordType);
-        BigEndian.putU16(out, questionEnd + 4L, CLASS_IN);
-        BigEndian.putI32(out, questionEnd + 6L, seconds);
-        BigEndian.putU16(out, questionEnd + 10L, data.length);
-        System.arraycopy(data, 0, response, questionEnd + 12, data.length);
+        BigEndian.putU16(out, ANSWERS, data.size());
+        int at = questionEnd;
+        for (byte[] each : data) {
+            BigEndian.putU16(out, at, POINTER << 8 | HEADER_LENGTH);
+            BigEndian.putU16(out, at + 2L, recordType);
+            BigEndian.putU16(out, at + 4L, CLASS_IN);
+            BigEndian.putI32(out, at + 6L, seconds);
+            BigEndian.putU16(out, at + 10L, each.length);
+            System.arraycopy(each, 0, response, at + 12, each.length);
+            at += 12 + each.length;
+        }
         return response;
     }
 

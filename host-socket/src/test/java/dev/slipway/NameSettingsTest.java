@@ -1,0 +1,88 @@
+package dev.slipway;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.slipway.SettingSource.Value;
+import dev.slipway.dns.Zone;
+import dev.slipway.dns.ZoneRecord;
+import dev.slipway.host.ResolverSettings;
+import dev.slipway.seam.StackSettings;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+final class NameSettingsTest {
+
+    private final SettingSource source = new SettingSource();
+
+    private NameSettings with(String key, String... texts) {
+        List<Value> values = new ArrayList<>();
+        for (String text : texts) {
+            values.add(new Value("--" + key, text));
+        }
+        source.put(key, values);
+        return new NameSettings(source, StackSettings.defaults());
+    }
+
+    @Test
+    void recordsAreOneOpenZoneBeforeTheOthers() throws SettingsException {
+        with("dns-zone", "lab.test", "any.test=10.0.0.9");
+        with("dns-record", "db.test=10.0.0.1", "*.apps.test.=fd00::7", "/^n[0-9]+[.]x=y$/=10.0.0.3");
+        ResolverSettings settings = with("no-dns-cache", "true").resolver();
+        assertThat(settings.cache()).isFalse();
+        assertThat(settings.zones()).extracting(Zone::name).containsExactly(".", "lab.test.", "any.test.");
+        assertThat(settings.zones()).extracting(Zone::closed).containsExactly(false, true, true);
+        assertThat(settings.zones().get(0).records())
+                .extracting(ZoneRecord::name)
+                .containsExactly("db.test", "*.apps.test", "");
+        assertThat(settings.zones().get(0).records())
+                .extracting(record -> record.address().toString())
+                .containsExactly("10.0.0.1", "fd00::7", "10.0.0.3");
+        assertThat(settings.zones().get(0).records().get(2).pattern().test("n12.x=y"))
+                .isTrue();
+        assertThat(settings.zones().get(2).defaultAddress()).isPresent();
+    }
+
+    @Test
+    void withoutSettingsItIsTheHostsFilesAndACache() throws SettingsException {
+        assertThat(with("dns-for").resolver()).isEqualTo(ResolverSettings.ofThisHost());
+    }
+
+    @Test
+    void regularExpressionIsQuickWhateverAGuestAsksFor() throws SettingsException {
+        ZoneRecord record = with("dns-record", "/^(a+)+$/=10.0.0.1")
+                .resolver()
+                .zones()
+                .get(0)
+                .records()
+                .get(0);
+        long start = System.nanoTime();
+        assertThat(record.pattern().test("a".repeat(250) + "!")).isFalse();
+        assertThat(System.nanoTime() - start).isLessThan(2_000_000_000L);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = ';',
+            quoteCharacter = '"',
+            value = {
+                "dns-for; corp.test; is not DOMAIN=SERVER",
+                "dns-for; corp.test=nowhere; 'nowhere' is not an IP address",
+                "dns-record; db.test; is not NAME=ADDRESS",
+                "dns-record; =10.0.0.1; is not NAME=ADDRESS",
+                "dns-record; db.test=10.0.0.256; '10.0.0.256' is not an IP address",
+                "dns-record; a..b=10.0.0.1; 'a..b'",
+                "dns-record; /(/=10.0.0.1; '(' is not a regular expression",
+                "dns-zone; a..b; 'a..b",
+                "dns-zone; a.test=x; 'x' is not an IP address"
+            })
+    void valueThatCannotBeNamesItsPlaceAndItself(String key, String text, String message) {
+        assertThatThrownBy(() -> with(key, text).resolver())
+                .isInstanceOf(SettingsException.class)
+                .hasMessageContaining("--" + key)
+                .hasMessageContaining(message);
+    }
+}
