@@ -10,6 +10,7 @@ import java.net.PortUnreachableException;
 import java.net.SocketTimeoutException;
 import java.nio.ByteBuffer;
 import java.nio.channels.DatagramChannel;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -168,6 +169,34 @@ class GuestPathTest {
         machines.guest()
                 .run("ping", "-n", "-M", "do", "-s", "1252", "-c", "1", "-W", "5", FAR_FOR_PING)
                 .orFail();
+    }
+
+    /** Said once in the log and in the status, and to whoever pings; all else works. */
+    @Test
+    void pingIsProhibitedWhereTheSystemForbidsPingSockets() throws Exception {
+        Path log = machines.directory().resolve("forbidden.log");
+        Path api = machines.directory().resolve("forbidden.api");
+        List<String> command =
+                new ArrayList<>(Backend.SLIPWAY.command(machines.directory().resolve("forbidden.sock")));
+        command.addAll(List.of("--api", api.toString()));
+        machines.host().sysctl("ipv4/ping_group_range", "1 0");
+        try (Subprocess other = machines.host().start(log, command)) {
+            Subprocess.Result ping = machines.guest().run("ping", "-n", "-c", "1", "-W", "5", FAR);
+            assertThat(ping.output()).contains("From " + Backend.SLIPWAY.gateway(), "Packet filtered");
+            try (NamespaceGuest.Connection connection = machines.connectToInternet()) {
+                assertThat(connection.guest().isConnected()).isTrue();
+            }
+            Await.until(
+                    "the status says so",
+                    Duration.ofSeconds(30),
+                    () -> machines.host()
+                            .run("curl", "-s", "-m", "5", "--unix-socket", api.toString(), "http://slipway/v1/status")
+                            .output()
+                            .contains("net.ipv4.ping_group_range"));
+            assertThat(other.output()).containsOnlyOnce("net.ipv4.ping_group_range");
+        } finally {
+            machines.host().sysctl("ipv4/ping_group_range", "0 2147483647");
+        }
     }
 
     @Test

@@ -86,6 +86,18 @@ final class VmNetworkTest {
     }
 
     @Test
+    void whatTheHostCannotDoIsSaid() throws Exception {
+        if (network.transport() == Transport.NATIVE) {
+            assertThat(network.limitations()).allMatch(said -> said.contains("ping_group_range"));
+        } else {
+            assertThat(network.limitations())
+                    .singleElement()
+                    .asString()
+                    .contains("ping", network.transport().name().toLowerCase(java.util.Locale.ROOT));
+        }
+    }
+
+    @Test
     void aGuestGetsOnlineAndReachesTheHostsLocalhost() throws Exception {
         try (Probe guest = Probe.attach(socket, 1500)) {
             assertThat(guest.acquireLease()).contains("192.168.65.3");
