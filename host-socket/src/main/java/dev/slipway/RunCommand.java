@@ -85,12 +85,15 @@ final class RunCommand implements Command {
         Logging.configure(settings.logLevel());
         Shutdown shutdown = Shutdown.install();
         try {
-            RunningNetwork network = serve(settings, shutdown, out);
+            RunningNetwork network = RunningNetwork.start(settings);
+            shutdown.add(network);
+            // Before anybody knows that it runs: from then on SIGHUP must not stop it.
             shutdown.add(SettingsReload.watch(
                     () -> Settings.from(source(parsed)).proxies(),
                     settings.proxies(),
                     files(parsed, source),
                     network::changeProxies));
+            serve(network, settings, shutdown, out);
             new CountDownLatch(1).await();
         } catch (SocketPathException e) {
             shutdown.cancel();
@@ -155,10 +158,8 @@ final class RunCommand implements Command {
         }
     }
 
-    private static RunningNetwork serve(Settings settings, Shutdown shutdown, PrintStream out)
-            throws IOException, SettingsException {
-        RunningNetwork network = RunningNetwork.start(settings);
-        shutdown.add(network);
+    private static void serve(RunningNetwork network, Settings settings, Shutdown shutdown, PrintStream out)
+            throws IOException {
         long readyAt = System.nanoTime();
         if (settings.api().isPresent()) {
             shutdown.add(ControlServer.listen(
@@ -181,7 +182,6 @@ final class RunCommand implements Command {
         out.println("ready: " + vms + settings.api().map(api -> " api:" + api).orElse(""));
         out.flush();
         warnOfOverlaps(settings, log);
-        return network;
     }
 
     private static void warnOfOverlaps(Settings settings, Logger log) {

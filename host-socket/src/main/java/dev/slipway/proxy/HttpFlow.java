@@ -486,7 +486,13 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
         if (upstream != null) {
             Upstream gone = upstream;
             upstream = null;
-            gone.abort();
+            boolean idle = stage == Stage.HEAD
+                    || requestBody != null && requestBody.isDone() && responseBody != null && responseBody.isDone();
+            if (idle) {
+                gone.close();
+            } else {
+                gone.abort();
+            }
         }
     }
 
