@@ -2,6 +2,7 @@ package dev.slipway.proxy;
 
 import dev.slipway.dns.NameServer;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.host.VmLoop;
 import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostDatagrams;
@@ -49,7 +50,7 @@ final class ProxyRig implements AutoCloseable {
 
     ProxyRig() {
         Transport transport = Transport.best();
-        group = new MultiThreadIoEventLoopGroup(1, transport.ioHandlerFactory());
+        group = VmLoop.start(transport);
         loop = group.next();
         NameServer server = new NameServer(
                 StackSettings.defaults(),
