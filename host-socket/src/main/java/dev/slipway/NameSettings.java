@@ -3,6 +3,7 @@ package dev.slipway;
 import com.google.re2j.Pattern;
 import com.google.re2j.PatternSyntaxException;
 import dev.slipway.SettingSource.Value;
+import dev.slipway.dhcp.DhcpSettings;
 import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.dns.LocalNames;
 import dev.slipway.dns.Zone;
@@ -10,9 +11,15 @@ import dev.slipway.dns.ZoneRecord;
 import dev.slipway.host.ResolverSettings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.MacAddress;
 import java.net.InetAddress;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /** Reads the settings of names and leases. */
@@ -113,6 +120,96 @@ final class NameSettings {
             return IpAddress.ofBytes(InetAddress.ofLiteral(text).getAddress());
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException("'" + text + "' is not an IP address", e);
+        }
+    }
+
+    DhcpSettings dhcp() throws SettingsException {
+        return new DhcpSettings(ntpServers(), routes(), reserved());
+    }
+
+    private List<Integer> ntpServers() throws SettingsException {
+        List<Integer> servers = new ArrayList<>();
+        for (Value value : few(SettingKey.NTP_SERVER)) {
+            servers.add(v4(value, value.text()));
+        }
+        return servers;
+    }
+
+    private List<Value> few(SettingKey key) throws SettingsException {
+        List<Value> values = source.all(key.key());
+        if (values.size() > DhcpSettings.MAX_ENTRIES) {
+            throw values.get(DhcpSettings.MAX_ENTRIES)
+                    .wrong(values.size() + " of them, there may be " + DhcpSettings.MAX_ENTRIES);
+        }
+        return values;
+    }
+
+    private List<DhcpSettings.Route> routes() throws SettingsException {
+        List<DhcpSettings.Route> routes = new ArrayList<>();
+        for (Value value : few(SettingKey.DHCP_ROUTE)) {
+            String[] parts = value.text().split("[/=]", -1);
+            if (parts.length != 3 || !value.text().matches("[^/]*/[0-9]{1,2}=.*")) {
+                throw value.wrong("'" + value.text() + "' is not CIDR=ROUTER, for example 10.1.0.0/16=192.168.65.9");
+            }
+            int router = v4(value, parts[2]);
+            if (!stack.contains(router)) {
+                throw value.wrong("the router " + parts[2] + " is outside the guest's network " + Settings.cidr(stack));
+            }
+            try {
+                routes.add(new DhcpSettings.Route(v4(value, parts[0]), Integer.parseInt(parts[1]), router));
+            } catch (IllegalArgumentException e) {
+                throw value.wrong("'" + value.text() + "': " + e.getMessage());
+            }
+        }
+        return routes;
+    }
+
+    private Map<Integer, Long> reserved() throws SettingsException {
+        Map<Integer, Long> reserved = new HashMap<>();
+        LeaseTable table = new LeaseTable(stack);
+        for (Value value : source.all(SettingKey.STATIC_LEASE.key())) {
+            int equals = value.text().indexOf('=');
+            if (equals < 0) {
+                throw value.wrong(
+                        "'" + value.text() + "' is not MAC=ADDRESS, for example 52:54:00:12:34:56=192.168.65.50");
+            }
+            int address = v4(value, value.text().substring(equals + 1));
+            try {
+                long mac = MacAddress.parse(value.text().substring(0, equals));
+                table.reserve(address, mac);
+                reserved.put(address, mac);
+            } catch (IllegalArgumentException e) {
+                throw value.wrong(e.getMessage());
+            }
+        }
+        return reserved;
+    }
+
+    private static int v4(Value value, String text) throws SettingsException {
+        try {
+            return IpAddress.parseV4(text);
+        } catch (IllegalArgumentException e) {
+            throw value.wrong(e.getMessage());
+        }
+    }
+
+    Optional<Path> leaseFile() throws SettingsException {
+        Value value = source.one(SettingKey.LEASE_FILE.key());
+        if (value == null) {
+            return Optional.empty();
+        }
+        try {
+            Path path = Path.of(value.text());
+            Path folder = path.toAbsolutePath().getParent();
+            if (value.text().isEmpty() || folder == null || !Files.isDirectory(folder)) {
+                throw value.wrong("the folder of '" + value.text() + "' is not there");
+            }
+            if (!Files.isWritable(folder) || Files.isDirectory(path)) {
+                throw value.wrong("'" + value.text() + "' cannot be written");
+            }
+            return Optional.of(path);
+        } catch (InvalidPathException e) {
+            throw value.wrong("not a path: " + e.getReason());
         }
     }
 }

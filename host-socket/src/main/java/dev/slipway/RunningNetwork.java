@@ -1,6 +1,7 @@
 package dev.slipway;
 
 import dev.slipway.control.Status;
+import dev.slipway.dhcp.LeaseCounts;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
@@ -54,7 +55,9 @@ final class RunningNetwork implements AutoCloseable {
                 sockets,
                 settings.capture(),
                 settings.faults(),
-                settings.proxies())));
+                settings.proxies(),
+                settings.dhcp(),
+                settings.leaseFile())));
     }
 
     private static Transport bestTransport() throws SettingsException {
@@ -100,6 +103,7 @@ final class RunningNetwork implements AutoCloseable {
             count(counters, session.linkCounters());
             count(counters, session.hostCounters());
             count(counters, session.resolverCounters());
+            count(counters, network.leases().counts());
             count(counters, session.proxyCounters());
             vms.add(new Status.Vm(session.name(), session.isAttached(), counters, drops(session.drops())));
         }
@@ -171,6 +175,20 @@ final class RunningNetwork implements AutoCloseable {
         counters.put("dnsFromHostsFile", resolver.hostsFile());
         counters.put("dnsResolverChanges", resolver.changes());
         counters.put("dnsOutstanding", (long) resolver.outstanding());
+    }
+
+    /** The table of addresses is all VMs' own, and so are these. */
+    private static void count(Map<String, Long> counters, LeaseCounts leases) {
+        counters.put("dhcpOffers", leases.offered());
+        counters.put("dhcpLeases", leases.committed());
+        counters.put("dhcpRefused", leases.refused());
+        counters.put("dhcpExhausted", leases.exhausted());
+        counters.put("dhcpDeclined", leases.declined());
+        counters.put("dhcpEvicted", leases.evicted());
+        counters.put("dhcpNameConflicts", leases.nameConflicts());
+        counters.put("addressesReleased", leases.released());
+        counters.put("addressesClaimed", leases.claimed());
+        counters.put("addressClaimsRefused", leases.claimsRefused());
     }
 
     private static Map<String, Long> drops(DropCounters drops) {

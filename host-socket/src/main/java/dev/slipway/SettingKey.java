@@ -48,6 +48,17 @@ enum SettingKey {
             "Answers for all names below a domain: with ADDRESS, or that there is no such name; records go before."
                     + " Default: none"),
     NO_DNS_CACHE("", Kind.SWITCH, "Asks again for every query. Default: answers are kept for a short time"),
+    STATIC_LEASE(
+            "MAC=ADDRESS",
+            Kind.LIST,
+            "Keeps an address of the guest's network for a MAC address; several times if need be. Default: none"),
+    LEASE_FILE("FILE", Kind.ONE, "Keeps DHCP leases in a file, so that they survive a restart. Default: none"),
+    NTP_SERVER("ADDRESS", Kind.LIST, "Time server that DHCP announces, several times if need be. Default: none"),
+    DHCP_ROUTE(
+            "CIDR=ROUTER",
+            Kind.LIST,
+            "Route by another router of the guest's network that DHCP announces; several times if need be. Default:"
+                    + " none"),
     TRANSPORT(
             "NAME",
             Kind.ONE,

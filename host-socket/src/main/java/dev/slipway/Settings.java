@@ -1,6 +1,7 @@
 package dev.slipway;
 
 import dev.slipway.SettingSource.Value;
+import dev.slipway.dhcp.DhcpSettings;
 import dev.slipway.ethernet.Faults;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.host.ResolverSettings;
@@ -27,6 +28,8 @@ import java.util.Optional;
  * @param published ports to publish
  * @param stack addresses, MTU and names of each VM's network
  * @param resolver where the guests' names come from
+ * @param dhcp what DHCP is told beside the addresses
+ * @param leaseFile where leases are kept over a restart
  * @param hostAccess whether guests reach the host's localhost by the host address
  * @param allowLinkLocal whether guests may reach 169.254.0.0/16
  * @param transport how the host is asked for events; empty: the best there is
@@ -42,6 +45,8 @@ public record Settings(
         List<PublishedPort> published,
         StackSettings stack,
         ResolverSettings resolver,
+        DhcpSettings dhcp,
+        Optional<Path> leaseFile,
         boolean hostAccess,
         boolean allowLinkLocal,
         Optional<Transport> transport,
@@ -84,6 +89,8 @@ public record Settings(
                 published(source, stack, vms.size()),
                 stack,
                 new NameSettings(source, stack).resolver(),
+                new NameSettings(source, stack).dhcp(),
+                new NameSettings(source, stack).leaseFile(),
                 !isOn(source, SettingKey.NO_HOST_ACCESS),
                 isOn(source, SettingKey.ALLOW_LINK_LOCAL),
                 transport(source),

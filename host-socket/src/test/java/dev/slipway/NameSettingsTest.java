@@ -4,10 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.slipway.SettingSource.Value;
+import dev.slipway.dhcp.DhcpSettings;
 import dev.slipway.dns.Zone;
 import dev.slipway.dns.ZoneRecord;
 import dev.slipway.host.ResolverSettings;
 import dev.slipway.seam.StackSettings;
+import dev.slipway.wire.IpAddress;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -84,5 +86,60 @@ final class NameSettingsTest {
                 .isInstanceOf(SettingsException.class)
                 .hasMessageContaining("--" + key)
                 .hasMessageContaining(message);
+    }
+
+    @Test
+    void leasesAndWhatIsAnnouncedWithThem() throws SettingsException {
+        with("ntp-server", "10.0.0.1", "10.0.0.2");
+        with("dhcp-route", "10.1.0.0/16=192.168.65.9", "10.2.3.4/32=192.168.65.9");
+        NameSettings settings = with("static-lease", "52:54:00:12:34:56=192.168.65.50");
+        DhcpSettings dhcp = settings.dhcp();
+        assertThat(dhcp.ntpServers()).hasSize(2);
+        assertThat(dhcp.routes()).extracting(DhcpSettings.Route::prefixLength).containsExactly(16, 32);
+        assertThat(dhcp.reserved()).containsEntry(IpAddress.parseV4("192.168.65.50"), 0x5254_0012_3456L);
+        assertThat(settings.leaseFile()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = ';',
+            quoteCharacter = '"',
+            value = {
+                "ntp-server; pool.ntp.org; 'pool.ntp.org'",
+                "dhcp-route; 10.1.0.0=192.168.65.9; is not CIDR=ROUTER",
+                "dhcp-route; 10.1.0.1/16=192.168.65.9; not the first address of a network",
+                "dhcp-route; 10.1.0.0/33=192.168.65.9; prefix of /33",
+                "dhcp-route; 0.0.0.1/0=192.168.65.9; not the first address of a network",
+                "dhcp-route; 10.1.0.0/16=10.0.0.1; outside the guest's network",
+                "static-lease; 52:54:00:12:34:56; is not MAC=ADDRESS",
+                "static-lease; 52:54:00:12:34=192.168.65.50; '52:54:00:12:34'",
+                "static-lease; 52:54:00:12:34:56=10.0.0.1; not an address for guests",
+                "static-lease; 52:54:00:12:34:56=192.168.65.1; not an address for guests"
+            })
+    void leaseSettingThatCannotBeNamesItsPlaceAndItself(String key, String text, String message) {
+        assertThatThrownBy(() -> with(key, text).dhcp())
+                .isInstanceOf(SettingsException.class)
+                .hasMessageContaining("--" + key)
+                .hasMessageContaining(message);
+    }
+
+    @Test
+    void addressAndMacAddressCanBeReservedOnce() {
+        assertThatThrownBy(
+                        () -> with("static-lease", "52:54:00:12:34:56=192.168.65.50", "52:54:00:12:34:57=192.168.65.50")
+                                .dhcp())
+                .hasMessageContaining("it belongs to 52:54:00:12:34:56");
+        assertThatThrownBy(
+                        () -> with("static-lease", "52:54:00:12:34:56=192.168.65.50", "52:54:00:12:34:56=192.168.65.51")
+                                .dhcp())
+                .hasMessageContaining("it has 192.168.65.50 already");
+    }
+
+    @Test
+    void leaseFileNeedsAFolder() {
+        assertThatThrownBy(() -> with("lease-file", "/nowhere/at/all").leaseFile())
+                .hasMessageContaining("--lease-file")
+                .hasMessageContaining("/nowhere/at/all");
+        assertThatThrownBy(() -> with("lease-file", "/tmp").leaseFile()).hasMessageContaining("cannot be written");
     }
 }

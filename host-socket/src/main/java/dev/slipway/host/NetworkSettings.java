@@ -1,5 +1,6 @@
 package dev.slipway.host;
 
+import dev.slipway.dhcp.DhcpSettings;
 import dev.slipway.ethernet.Faults;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.proxy.ProxySettings;
@@ -19,6 +20,8 @@ import java.util.Optional;
  * @param capture where the headers of the first VM's frames are captured to
  * @param proxies which flows go through a proxy at first; {@link VmNetwork#changeProxies} changes it
  * @param faults what is to go wrong on purpose with every VM's frames
+ * @param dhcp what DHCP is told beside the addresses
+ * @param leaseFile where leases are kept over a restart
  */
 public record NetworkSettings(
         StackSettings stack,
@@ -28,7 +31,9 @@ public record NetworkSettings(
         List<Path> qemuSockets,
         Optional<Path> capture,
         Optional<Faults> faults,
-        ProxySettings proxies) {
+        ProxySettings proxies,
+        DhcpSettings dhcp,
+        Optional<Path> leaseFile) {
 
     public NetworkSettings {
         qemuSockets = List.copyOf(qemuSockets);
@@ -45,7 +50,9 @@ public record NetworkSettings(
                 qemuSockets,
                 Optional.empty(),
                 Optional.empty(),
-                ProxySettings.none());
+                ProxySettings.none(),
+                DhcpSettings.NONE,
+                Optional.empty());
     }
 
     /** Default addresses and policy, this platform's transport and resolvers. */
@@ -60,6 +67,13 @@ public record NetworkSettings(
 
     /** These settings with proxies. */
     public NetworkSettings withProxies(ProxySettings newProxies) {
-        return new NetworkSettings(stack, policy, resolver, transport, qemuSockets, capture, faults, newProxies);
+        return new NetworkSettings(
+                stack, policy, resolver, transport, qemuSockets, capture, faults, newProxies, dhcp, leaseFile);
+    }
+
+    /** These settings with other words for DHCP, and a file of leases. */
+    public NetworkSettings withLeases(DhcpSettings newDhcp, Optional<Path> newLeaseFile) {
+        return new NetworkSettings(
+                stack, policy, resolver, transport, qemuSockets, capture, faults, proxies, newDhcp, newLeaseFile);
     }
 }

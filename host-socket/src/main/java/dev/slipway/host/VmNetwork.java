@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import org.slf4j.Logger;
@@ -41,6 +42,7 @@ public final class VmNetwork implements AutoCloseable {
 
     private final Transport transport;
     private final LeaseTable leases;
+    private final Optional<LeaseFile> leaseFile;
     private final LocalNames names;
     private final List<MultiThreadIoEventLoopGroup> loops = new ArrayList<>();
     private final List<VmSession> sessions = new ArrayList<>();
@@ -51,7 +53,8 @@ public final class VmNetwork implements AutoCloseable {
     private VmNetwork(NetworkSettings settings) {
         proxies = new AtomicReference<>(settings.proxies());
         transport = settings.transport();
-        leases = new LeaseTable(settings.stack());
+        leases = new LeaseTable(settings.stack(), settings.dhcp());
+        leaseFile = settings.leaseFile().map(path -> LeaseFile.start(path, leases));
         names = new LocalNames(settings.stack(), leases);
         settings.resolver().zones().forEach(names::add);
     }
@@ -168,6 +171,7 @@ public final class VmNetwork implements AutoCloseable {
     @Override
     public void close() {
         sessions.parallelStream().forEach(VmSession::close);
+        leaseFile.ifPresent(LeaseFile::close);
         loops.forEach(group -> group.shutdownGracefully(0, SHUTDOWN_MILLIS, TimeUnit.MILLISECONDS));
         for (MultiThreadIoEventLoopGroup group : loops) {
             group.terminationFuture().awaitUninterruptibly(SHUTDOWN_MILLIS + 500, TimeUnit.MILLISECONDS);

@@ -361,7 +361,7 @@ public final class VmSession implements AutoCloseable {
             return;
         }
         try {
-            stack.reset();
+            stack.close();
             stack.endTurn(System.nanoTime());
             link.flush();
         } catch (RuntimeException e) {

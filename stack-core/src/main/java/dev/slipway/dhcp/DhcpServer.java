@@ -5,11 +5,13 @@ import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DhcpMessage;
 import dev.slipway.wire.DnsMessage;
 import dev.slipway.wire.DropReason;
+import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.MacAddress;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 
 /**
  * Answers the DHCP requests of one stack's guest (RFC 2131, section 4.3). One request at a time: {@link #answer}, then,
@@ -35,8 +37,11 @@ public final class DhcpServer {
 
     private final StackSettings settings;
     private final LeaseTable leases;
+    private final int holder;
     private final byte[] domain;
     private final byte[] searchList;
+    private final byte[] timeServers;
+    private final byte[] routes;
 
     private final DhcpMessage request = new DhcpMessage();
     private final MemorySegment reply = MemorySegment.ofArray(new byte[MAX_REPLY]);
@@ -50,8 +55,18 @@ public final class DhcpServer {
      * @throws IllegalArgumentException if the domain or a search domain is not a domain name
      */
     public DhcpServer(StackSettings settings, LeaseTable leases) {
+        this(settings, leases, leases.join());
+    }
+
+    /**
+     * The same for a guest that has joined the table already.
+     *
+     * @param holder what the table calls the guest
+     */
+    public DhcpServer(StackSettings settings, LeaseTable leases, int holder) {
         this.settings = settings;
         this.leases = leases;
+        this.holder = holder;
         String name = settings.domain();
         if (!name.isEmpty()) {
             DnsMessage.encodeName(name); // refuses what is no name
@@ -62,6 +77,8 @@ public final class DhcpServer {
             list.writeBytes(DnsMessage.encodeName(searchDomain));
         }
         this.searchList = list.toByteArray();
+        this.timeServers = timeServers(leases.dhcp().ntpServers());
+        this.routes = routes(leases.dhcp().routes());
     }
 
     /**
@@ -110,11 +127,11 @@ public final class DhcpServer {
     }
 
     private DropReason discover(long client, long now) {
-        int address = leases.offer(client, request.i32(DhcpMessage.OPTION_REQUESTED_ADDRESS), now);
+        int address = leases.offer(holder, client, request.i32(DhcpMessage.OPTION_REQUESTED_ADDRESS), now);
         if (address == 0) {
             return DropReason.DHCP_POOL;
         }
-        if (request.has(DhcpMessage.OPTION_RAPID_COMMIT) && leases.commit(client, address, now)) {
+        if (request.has(DhcpMessage.OPTION_RAPID_COMMIT) && leases.commit(holder, client, address, now)) {
             leases.name(client, hostLabel());
             reply(DhcpMessage.ACK, address);
         } else {
@@ -130,7 +147,7 @@ public final class DhcpServer {
         if (address == 0) {
             return DropReason.DHCP;
         }
-        boolean may = leases.commit(client, address, now);
+        boolean may = leases.commit(holder, client, address, now);
         if (may) {
             leases.name(client, hostLabel());
         }
@@ -216,12 +233,44 @@ public final class DhcpServer {
             if (isHostName()) {
                 at = echo(at, DhcpMessage.OPTION_HOST_NAME, limit - relayInformation);
             }
-            int listLength = searchList.length + 2 * ((searchList.length + 254) / 255);
-            if (at + listLength <= limit - relayInformation) {
-                at = DhcpMessage.put(reply, at, DhcpMessage.OPTION_SEARCH_LIST, searchList);
-            }
+            at = put(at, DhcpMessage.OPTION_ROUTES, routes, limit - relayInformation);
+            at = put(at, DhcpMessage.OPTION_TIME_SERVER, timeServers, limit - relayInformation);
+            at = put(at, DhcpMessage.OPTION_SEARCH_LIST, searchList, limit - relayInformation);
         }
         return relayInformation > 0 ? echo(at, DhcpMessage.OPTION_RELAY, limit) : at;
+    }
+
+    /** Writes an option if there is one and it has room. */
+    private long put(long at, int code, byte[] data, int limit) {
+        int length = data.length + 2 * ((data.length + 254) / 255);
+        return at + length <= limit ? DhcpMessage.put(reply, at, code, data) : at;
+    }
+
+    private static byte[] timeServers(List<Integer> servers) {
+        ByteArrayOutputStream list = new ByteArrayOutputStream();
+        for (int server : servers) {
+            list.writeBytes(IpAddress.ofV4(server).toBytes());
+        }
+        return list.toByteArray();
+    }
+
+    /**
+     * Routes as RFC 3442 writes them. A client that gets them does not look at the option for its router, so the default
+     * route is among them.
+     */
+    private byte[] routes(List<DhcpSettings.Route> extra) {
+        if (extra.isEmpty()) {
+            return new byte[0];
+        }
+        ByteArrayOutputStream list = new ByteArrayOutputStream();
+        for (DhcpSettings.Route route : extra) {
+            list.write(route.prefixLength());
+            list.write(IpAddress.ofV4(route.network()).toBytes(), 0, (route.prefixLength() + 7) / 8);
+            list.writeBytes(IpAddress.ofV4(route.router()).toBytes());
+        }
+        list.write(0);
+        list.writeBytes(IpAddress.ofV4(settings.gateway()).toBytes());
+        return list.toByteArray();
     }
 
     private int relayInformationLength() {

@@ -12,6 +12,7 @@ package dev.slipway.dhcp;
  * @param claimed addresses taken into use without DHCP
  * @param claimsRefused attempts to use an address that is somebody else's or nobody's to use, or one too many
  * @param nameConflicts names that a client gave itself but another has
+ * @param evicted addresses that a guest with all of its share lost, because it never used them, for others of its own
  */
 public record LeaseCounts(
         long offered,
@@ -22,4 +23,5 @@ public record LeaseCounts(
         long exhausted,
         long claimed,
         long claimsRefused,
-        long nameConflicts) {}
+        long nameConflicts,
+        long evicted) {}

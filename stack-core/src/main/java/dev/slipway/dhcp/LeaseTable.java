@@ -6,10 +6,13 @@ import dev.slipway.wire.MacAddress;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 
 /**
  * Which address of a subnet belongs to which MAC address. Shared by the stacks of a process and its control API, hence
@@ -44,12 +47,21 @@ public final class LeaseTable {
     /** How many addresses are in use or remembered at most, however large the subnet is. */
     public static final int MAX_LEASES = 4_096;
 
+    private static final Pattern LABEL = Pattern.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?");
+
+    /** The holder of what was given to no guest in particular. */
+    private static final int NOBODY = 0;
+
     private final StackSettings settings;
+    private final DhcpSettings dhcp;
+    private final Set<Integer> holders = new HashSet<>();
     private final Map<Integer, Entry> entries = new HashMap<>();
     private final Map<Long, Entry> leased = new HashMap<>();
     private final Map<Long, Integer> claimsOf = new HashMap<>();
     private final Map<String, Entry> named = new HashMap<>();
     private int neverUsed;
+    private int lastHolder = NOBODY;
+    private long version;
 
     private long offered;
     private long committed;
@@ -60,6 +72,7 @@ public final class LeaseTable {
     private long claimed;
     private long claimsRefused;
     private long nameConflicts;
+    private long evicted;
 
     /** How willingly an address is given to a new client, best first; from {@link #OWNED} on it is not. */
     private static final int SPENT = 0;
@@ -78,6 +91,11 @@ public final class LeaseTable {
         long expires;
         boolean reserved;
         boolean everBound;
+        /** Whether its owner was seen to use it. */
+        boolean used;
+        /** The guest that got it, or {@link #NOBODY}. */
+        int holder = NOBODY;
+
         String name = "";
 
         Entry(int address) {
@@ -86,8 +104,104 @@ public final class LeaseTable {
     }
 
     public LeaseTable(StackSettings settings) {
+        this(settings, DhcpSettings.NONE);
+    }
+
+    /**
+     * A table with reserved addresses.
+     *
+     * @throws IllegalArgumentException if one is not for guests, or a MAC address has two
+     */
+    public LeaseTable(StackSettings settings, DhcpSettings dhcp) {
         this.settings = settings;
+        this.dhcp = dhcp;
         this.neverUsed = settings.firstGuest();
+        dhcp.reserved().forEach(this::reserve);
+    }
+
+    /** What the servers of this network announce beside addresses. */
+    public DhcpSettings dhcp() {
+        return dhcp;
+    }
+
+    /**
+     * A guest is there to ask for addresses. All guests have equal shares of the pool: one that has its share gets another
+     * address only in place of one that it has but never used. So no guest can take the network from the others, whatever
+     * MAC addresses it makes up.
+     *
+     * @return what to call it in {@link #offer}, {@link #commit}, {@link #claim} and {@link #leave}
+     */
+    public synchronized int join() {
+        holders.add(++lastHolder);
+        return lastHolder;
+    }
+
+    /** A guest is gone: addresses that it used without asking are free again. It may come back. */
+    public synchronized void leave(int holder, long nowNanos) {
+        List<Entry> claims = entries.values().stream()
+                .filter(entry -> entry.state == Lease.State.CLAIMED && entry.holder == holder)
+                .toList();
+        claims.forEach(entry -> {
+            unclaim(entry);
+            free(entry, nowNanos);
+        });
+        released += claims.size();
+    }
+
+    /** A guest will not come back: the others' shares grow. */
+    public synchronized void forget(int holder, long nowNanos) {
+        leave(holder, nowNanos);
+        holders.remove(holder);
+    }
+
+    private void unclaim(Entry entry) {
+        claimsOf.computeIfPresent(entry.mac, (owner, claims) -> claims > 1 ? claims - 1 : null);
+        leased.remove(entry.mac, entry);
+    }
+
+    /** How many addresses a guest may have. */
+    private int share() {
+        long pool = Integer.toUnsignedLong(settings.broadcast()) - Integer.toUnsignedLong(settings.firstGuest());
+        for (int own : new int[] {settings.gateway(), settings.host()}) {
+            pool -= settings.contains(own) && Integer.compareUnsigned(own, settings.firstGuest()) >= 0 ? 1 : 0;
+        }
+        return (int) Math.max(1, Math.min(pool, MAX_LEASES) / Math.max(1, holders.size()));
+    }
+
+    /**
+     * Sees to it that a guest may have one more address: if it has its share, the one that it got longest ago of those it
+     * never used goes.
+     *
+     * @return false if it uses all of them
+     */
+    private boolean makeRoom(int holder, Entry wanted, long now) {
+        if (holder == NOBODY || wanted != null && wanted.holder == holder && wanted.state != Lease.State.FREE) {
+            return true;
+        }
+        int held = 0;
+        Entry oldest = null;
+        for (Entry entry : entries.values()) {
+            if (entry.holder == holder && !entry.reserved && rank(entry, now, false) >= OFFERED) {
+                held++;
+                boolean unused = !entry.used && entry.state != Lease.State.CLAIMED;
+                if (unused && entry != wanted && (oldest == null || entry.expires - oldest.expires < 0)) {
+                    oldest = entry;
+                }
+            }
+        }
+        if (held < share()) {
+            return true;
+        }
+        if (oldest == null) {
+            return false;
+        }
+        evicted++;
+        leased.remove(oldest.mac, oldest);
+        unname(oldest);
+        oldest.state = Lease.State.FREE;
+        oldest.everBound = false;
+        oldest.expires = now;
+        return true;
     }
 
     /**
@@ -129,8 +243,17 @@ public final class LeaseTable {
      * @param requested the address the client would like, or 0
      * @return the address, or 0 if there is none left
      */
-    public synchronized int offer(long mac, int requested, long nowNanos) {
+    public int offer(long mac, int requested, long nowNanos) {
+        return offer(NOBODY, mac, requested, nowNanos);
+    }
+
+    /** The same for a guest that {@link #join joined}: only as long as it has less than its share. */
+    public synchronized int offer(int holder, long mac, int requested, long nowNanos) {
         Entry entry = leased.get(mac);
+        if (!makeRoom(holder, entry, nowNanos)) {
+            exhausted++;
+            return 0;
+        }
         if (entry == null && isPooled(requested) && isFreeFor(entries.get(requested), mac, nowNanos)) {
             entry = entryWithin(requested, nowNanos);
         }
@@ -144,6 +267,8 @@ public final class LeaseTable {
         boolean owned = isOwned(entry) && entry.mac == mac && rank(entry, nowNanos, false) == OWNED;
         if (!owned) {
             take(entry, mac);
+            entry.holder = holder;
+            entry.used = false;
             entry.state = Lease.State.OFFERED;
             entry.expires = nowNanos + TimeUnit.SECONDS.toNanos(OFFER_SECONDS);
         }
@@ -157,7 +282,12 @@ public final class LeaseTable {
      *
      * @return false if the client may not have it
      */
-    public synchronized boolean commit(long mac, int address, long nowNanos) {
+    public boolean commit(long mac, int address, long nowNanos) {
+        return commit(NOBODY, mac, address, nowNanos);
+    }
+
+    /** The same for a guest that {@link #join joined}: only as long as it has less than its share. */
+    public synchronized boolean commit(int holder, long mac, int address, long nowNanos) {
         Entry current = leased.get(mac);
         if (current != null && current.reserved && current.address != address
                 || !isPooled(address) && (current == null || current.address != address)
@@ -165,12 +295,20 @@ public final class LeaseTable {
             refused++;
             return false;
         }
+        boolean replaces = current != null && current.holder == holder && current.state != Lease.State.FREE;
+        if (!replaces && !makeRoom(holder, entries.get(address), nowNanos)) {
+            exhausted++;
+            return false;
+        }
         Entry entry = entryWithin(address, nowNanos);
         if (entry == null) {
             exhausted++;
             return false;
         }
+        entry.used &= entry.mac == mac;
         take(entry, mac);
+        entry.holder = holder;
+        version++;
         entry.state = entry.reserved ? Lease.State.RESERVED : Lease.State.BOUND;
         entry.everBound = true;
         entry.expires = nowNanos + TimeUnit.SECONDS.toNanos(LEASE_SECONDS);
@@ -191,6 +329,7 @@ public final class LeaseTable {
      * it comes back before others needed it.
      */
     public synchronized void release(long mac, long nowNanos) {
+        version++;
         Entry lease = leased.get(mac);
         if (lease != null && (lease.state == Lease.State.BOUND || lease.state == Lease.State.OFFERED)) {
             free(lease, nowNanos);
@@ -225,6 +364,9 @@ public final class LeaseTable {
         }
         leased.remove(mac);
         unname(entry);
+        version++;
+        entry.holder = NOBODY;
+        entry.everBound = false;
         entry.state = Lease.State.QUARANTINED;
         entry.expires = nowNanos + TimeUnit.SECONDS.toNanos(QUARANTINE_SECONDS);
         declined++;
@@ -241,15 +383,24 @@ public final class LeaseTable {
      *
      * @return false if it may not use it: it belongs to someone else, is not one for guests, or is one too many
      */
-    public synchronized boolean claim(int address, long mac, long nowNanos) {
+    public boolean claim(int address, long mac, long nowNanos) {
+        return claim(NOBODY, address, mac, nowNanos);
+    }
+
+    /** The same for a guest that {@link #join joined}: until it leaves, and only as long as it has less than its share. */
+    public synchronized boolean claim(int holder, int address, long mac, long nowNanos) {
         Entry known = entries.get(address);
         if (known != null && isOwned(known) && known.mac == mac) {
+            known.used = true;
             return true;
         }
         boolean resting = known != null && known.state == Lease.State.QUARANTINED;
         int claims = claimsOf.getOrDefault(mac, 0);
         Entry entry = null;
-        if (isUsable(address) && claims < MAX_CLAIMS && (resting || isFreeFor(known, mac, nowNanos))) {
+        if (isUsable(address)
+                && claims < MAX_CLAIMS
+                && (resting || isFreeFor(known, mac, nowNanos))
+                && makeRoom(holder, known, nowNanos)) {
             entry = entryWithin(address, nowNanos);
         }
         if (entry == null) {
@@ -261,6 +412,8 @@ public final class LeaseTable {
             unname(entry);
         }
         entry.mac = mac;
+        entry.holder = holder;
+        entry.used = true;
         entry.state = Lease.State.CLAIMED;
         leased.putIfAbsent(mac, entry); // so that DHCP, if it comes to that, confirms what is in use
         claimsOf.put(mac, claims + 1);
@@ -281,7 +434,7 @@ public final class LeaseTable {
             return;
         }
         String label = name.toLowerCase(Locale.ROOT);
-        if (!label.isEmpty() && !label.matches("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")) {
+        if (!label.isEmpty() && !LABEL.matcher(label).matches()) {
             throw new IllegalArgumentException("not a host's name: '" + name + "'");
         }
         Entry other = named.get(label);
@@ -289,6 +442,10 @@ public final class LeaseTable {
             nameConflicts++;
             return;
         }
+        if (entry.name.equals(label)) {
+            return;
+        }
+        version++;
         unname(entry);
         if (!label.isEmpty()) {
             entry.name = label;
@@ -315,6 +472,61 @@ public final class LeaseTable {
         return entry != null && isOwned(entry) ? entry.address : 0;
     }
 
+    /**
+     * A lease as it outlives the process.
+     *
+     * @param expires on the clock of the table's callers
+     * @param name what the guest is called, or empty
+     */
+    public record Remembered(int address, long mac, long expires, String name) {}
+
+    /** Changes whenever {@link #remembered} does. */
+    public synchronized long version() {
+        return version;
+    }
+
+    /** The leases, those too that are over or given back as long as their addresses are kept for their owners. */
+    public synchronized List<Remembered> remembered() {
+        List<Remembered> all = new ArrayList<>();
+        for (Entry entry : entries.values()) {
+            if (entry.everBound
+                    && !entry.reserved
+                    && (entry.state == Lease.State.BOUND || entry.state == Lease.State.FREE)) {
+                all.add(new Remembered(entry.address, entry.mac, entry.expires, entry.name));
+            }
+        }
+        all.sort(Comparator.comparingLong(lease -> Integer.toUnsignedLong(lease.address())));
+        return all;
+    }
+
+    /**
+     * Puts back a lease of an earlier run.
+     *
+     * @return false if the address is none that DHCP hands out here, is in use, or the MAC address has another
+     */
+    public synchronized boolean restore(Remembered lease, long nowNanos) {
+        if (!isPooled(lease.address())
+                || entries.containsKey(lease.address())
+                || leased.containsKey(lease.mac())
+                || entries.size() >= MAX_LEASES
+                || lease.mac() == 0
+                || MacAddress.isGroup(lease.mac())) {
+            return false;
+        }
+        Entry entry = entryOf(lease.address());
+        take(entry, lease.mac());
+        entry.everBound = true;
+        entry.expires = lease.expires();
+        if (lease.expires() - nowNanos > 0) {
+            entry.state = Lease.State.BOUND;
+            if (LABEL.matcher(lease.name()).matches() && !named.containsKey(lease.name())) {
+                entry.name = lease.name();
+                named.put(lease.name(), entry);
+            }
+        }
+        return true;
+    }
+
     /** Every address that is in use, reserved, offered or resting, in order. */
     public synchronized List<Lease> leases() {
         List<Lease> leases = new ArrayList<>();
@@ -329,7 +541,16 @@ public final class LeaseTable {
 
     public synchronized LeaseCounts counts() {
         return new LeaseCounts(
-                offered, committed, refused, released, declined, exhausted, claimed, claimsRefused, nameConflicts);
+                offered,
+                committed,
+                refused,
+                released,
+                declined,
+                exhausted,
+                claimed,
+                claimsRefused,
+                nameConflicts,
+                evicted);
     }
 
     private static boolean isOwned(Entry entry) {

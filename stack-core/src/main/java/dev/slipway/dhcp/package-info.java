@@ -17,7 +17,9 @@
  * <p>Limits: {@link dev.slipway.dhcp.LeaseTable#MAX_LEASES} addresses in use or remembered; offers that nobody takes
  * last {@link dev.slipway.dhcp.LeaseTable#OFFER_SECONDS} seconds and give way earlier when addresses run out; an
  * address that a client found in use rests for {@link dev.slipway.dhcp.LeaseTable#QUARANTINE_SECONDS} seconds; a MAC
- * address claims at most {@link dev.slipway.dhcp.LeaseTable#MAX_CLAIMS} addresses. Leases live in memory.
+ * address claims at most {@link dev.slipway.dhcp.LeaseTable#MAX_CLAIMS} addresses. Guests of one network have equal shares
+ * of its addresses, whatever MAC addresses they make up. The table lives in memory; {@link
+ * dev.slipway.dhcp.LeaseTable#remembered} is what its owner may keep elsewhere.
  *
  * <p>Read first: RFC 2131, sections 3 and 4.3; RFC 2132; RFC 3397 (search list), 4039 (rapid commit), 3046 (relay
  * information), 6842 (client identifier in replies).

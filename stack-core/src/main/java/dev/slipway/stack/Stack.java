@@ -51,6 +51,7 @@ public final class Stack {
     private final FrameSink toGuest;
     private final DropCounters drops;
     private final LeaseTable leases;
+    private final int holder;
     private final NameServer names;
     private final DhcpServer dhcp;
     private final DeadlineQueue deadlines = new DeadlineQueue();
@@ -73,6 +74,8 @@ public final class Stack {
 
     private long nextProtocolError = Long.MIN_VALUE;
     private boolean mayHaveBooted;
+    /** When the last frame came. */
+    private long latest;
 
     /**
      * @param toGuest where frames for the guest go
@@ -95,7 +98,8 @@ public final class Stack {
         this.names = names;
         this.leases = leases;
         this.drops = drops;
-        dhcp = new DhcpServer(settings, leases);
+        holder = leases.join();
+        dhcp = new DhcpServer(settings, leases, holder);
         output = new Ipv4Output(settings, toGuest, neighbours, drops);
         reassembly = new Reassembly(settings.limits().reassemblyBytes(), drops, deadlines);
         tcp = new TcpTable(settings, output, host, drops, deadlines, secret);
@@ -153,6 +157,7 @@ public final class Stack {
      * @param now the time in nanoseconds of a clock that never goes back
      */
     public void input(Frame frame, long now) {
+        latest = now;
         output.at(now);
         try {
             DropReason reason = receive(frame, now);
@@ -207,8 +212,18 @@ public final class Stack {
         tcp.guestReady();
     }
 
-    /** The guest is gone: all its flows are reset on the host's side, its addresses may be used by others. */
+    /** The guest will not come back: {@link #reset}, and others may have its share of the addresses. */
+    public void close() {
+        reset();
+        leases.forget(holder, latest);
+    }
+
+    /**
+     * The guest is gone: all its flows are reset on the host's side, and addresses that it used without asking may be used
+     * by others.
+     */
     public void reset() {
+        leases.leave(holder, latest);
         tcp.reset();
         udp.reset();
         echo.reset();
@@ -293,7 +308,7 @@ public final class Stack {
         if (!settings.contains(source) || source == settings.broadcast() || source == settings.network()) {
             return DropReason.MARTIAN;
         }
-        if (!leases.claim(source, mac, now) || !neighbours.bind(source, mac)) {
+        if (!leases.claim(holder, source, mac, now) || !neighbours.bind(source, mac)) {
             return DropReason.SPOOF;
         }
         return DropReason.NONE;

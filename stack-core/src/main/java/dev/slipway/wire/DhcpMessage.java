@@ -52,6 +52,7 @@ public final class DhcpMessage {
     public static final int OPTION_DOMAIN_NAME = 15;
     public static final int OPTION_MTU = 26;
     public static final int OPTION_BROADCAST = 28;
+    public static final int OPTION_TIME_SERVER = 42;
     public static final int OPTION_REQUESTED_ADDRESS = 50;
     public static final int OPTION_LEASE_TIME = 51;
     public static final int OPTION_OVERLOAD = 52;
@@ -67,6 +68,7 @@ public final class DhcpMessage {
     public static final int OPTION_CLIENT_FQDN = 81;
     public static final int OPTION_RELAY = 82;
     public static final int OPTION_SEARCH_LIST = 119;
+    public static final int OPTION_ROUTES = 121;
 
     /** The flag of a client that cannot receive unicast before it has an address. */
     public static final int FLAG_BROADCAST = 0x8000;

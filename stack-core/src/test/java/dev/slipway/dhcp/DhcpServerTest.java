@@ -14,6 +14,7 @@ import dev.slipway.wire.MacAddress;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -133,6 +134,22 @@ final class DhcpServerTest {
             answerTo(request().requested("192.168.65.3").hostName(bad)).hasType(DhcpMessage.ACK);
             assertThat(leases.nameOf(THREE)).as(bad).isEmpty();
         }
+    }
+
+    @Test
+    void timeServersAndRoutesAreAnnouncedWithTheDefaultRouteAmongThem() {
+        DhcpSettings.Route route =
+                new DhcpSettings.Route(IpAddress.parseV4("10.1.0.0"), 16, IpAddress.parseV4("192.168.65.9"));
+        DhcpSettings.Route host =
+                new DhcpSettings.Route(IpAddress.parseV4("10.2.3.4"), 32, IpAddress.parseV4("192.168.65.9"));
+        List<Integer> times = List.of(IpAddress.parseV4("10.0.0.1"), IpAddress.parseV4("10.0.0.2"));
+        leases = new LeaseTable(settings, new DhcpSettings(times, List.of(route, host), Map.of()));
+        server = new DhcpServer(settings, leases);
+        answerTo(guest.dhcp(DhcpMessage.DISCOVER))
+                .hasOption(42, 10, 0, 0, 1, 10, 0, 0, 2)
+                .hasOption(121, 16, 10, 1, 192, 168, 65, 9, 32, 10, 2, 3, 4, 192, 168, 65, 9, 0, 192, 168, 65, 1);
+        server = new DhcpServer(settings, new LeaseTable(settings));
+        answerTo(guest.dhcp(DhcpMessage.DISCOVER)).hasNoOption(42).hasNoOption(121);
     }
 
     @Test

@@ -7,6 +7,7 @@ import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -66,6 +67,129 @@ final class LeaseTableTest {
         assertThat(leases.counts().exhausted()).isEqualTo(1);
         leases.release(VM + 5, now);
         assertThat(leases.offer(0x77, 0, now)).isEqualTo(given.get(5));
+    }
+
+    @Test
+    void guestsHaveEqualSharesWhateverMacAddressesTheyMakeUp() {
+        int greedy = leases.join();
+        int modest = leases.join();
+        int kept = leases.offer(greedy, VM, 0, now);
+        assertThat(leases.commit(greedy, VM, kept, now)).isTrue();
+        assertThat(leases.claim(greedy, kept, VM, now)).as("uses it").isTrue();
+        for (int i = 1; i <= 10_000; i++) {
+            pass(1);
+            int address = leases.offer(greedy, OTHER + i, 0, now);
+            assertThat(address).isNotZero();
+            assertThat(leases.commit(greedy, OTHER + i, address, now)).isTrue();
+        }
+        assertThat(leases.leaseOf(VM)).as("what is used is not lost").isEqualTo(kept);
+        assertThat(leases.leases()).hasSize(POOL / 2);
+        assertThat(leases.counts().evicted()).isEqualTo(10_000 - (POOL / 2 - 1));
+        for (int i = 0; i < POOL / 2; i++) {
+            int address = leases.offer(modest, 0x77_0000L + i, 0, now);
+            assertThat(leases.commit(modest, 0x77_0000L + i, address, now))
+                    .as("address " + i + " of the other")
+                    .isTrue();
+        }
+    }
+
+    @Test
+    void commitsThatWereNotOfferedCountForTheShareAsWell() {
+        int greedy = leases.join();
+        leases.join();
+        for (int i = 0; i < POOL; i++) {
+            pass(1);
+            leases.commit(greedy, VM + i, FIRST + i, now);
+        }
+        assertThat(leases.leases()).hasSize(POOL / 2);
+    }
+
+    @Test
+    void addressesTakenWithoutAskingAreBoundedAndFreeAgainWhenTheGuestLeaves() {
+        int greedy = leases.join();
+        int modest = leases.join();
+        int claims = 0;
+        for (int i = 0; i < POOL; i++) {
+            claims += leases.claim(greedy, FIRST + i, VM + i, now) ? 1 : 0;
+        }
+        assertThat(claims).isEqualTo(POOL / 2);
+        assertThat(leases.counts().claimsRefused()).isEqualTo(POOL - claims);
+        assertThat(leases.offer(modest, OTHER, 0, now)).isNotZero();
+        assertThat(leases.claim(modest, FIRST, OTHER, now)).isFalse();
+        leases.leave(greedy, now);
+        assertThat(leases.claim(modest, FIRST, OTHER, now)).isTrue();
+        assertThat(leases.counts().released()).isEqualTo(claims);
+        assertThat(leases.claim(greedy, FIRST + 1, VM + 1, now)).as("is back").isTrue();
+    }
+
+    @Test
+    void shareOfAGuestThatIsGoneForGoodIsTheOthers() {
+        int first = leases.join();
+        int second = leases.join();
+        leases.forget(second, now);
+        for (int i = 0; i < POOL; i++) {
+            int address = leases.offer(first, VM + i, 0, now);
+            assertThat(leases.commit(first, VM + i, address, now)).isTrue();
+        }
+        assertThat(leases.leases()).hasSize(POOL);
+    }
+
+    @Test
+    void leaveKeepsWhatWasLeased() {
+        int guest = leases.join();
+        int address = leases.offer(guest, VM, 0, now);
+        leases.commit(guest, VM, address, now);
+        leases.leave(guest, now);
+        assertThat(leases.leaseOf(VM)).isEqualTo(address);
+    }
+
+    @Test
+    void leasesAreRememberedOverARestart() {
+        long before = leases.version();
+        int bound = lease(VM);
+        leases.name(VM, "builder");
+        int given = lease(OTHER);
+        leases.release(OTHER, now);
+        leases.offer(0x99, 0, now);
+        assertThat(leases.version()).isNotEqualTo(before);
+        List<LeaseTable.Remembered> remembered = leases.remembered();
+        assertThat(remembered)
+                .extracting(LeaseTable.Remembered::address)
+                .as("what was only offered is not")
+                .containsExactly(bound, given);
+        LeaseTable next = new LeaseTable(StackSettings.defaults());
+        remembered.forEach(each -> assertThat(next.restore(each, now)).isTrue());
+        assertThat(next.leaseOf(VM)).isEqualTo(bound);
+        assertThat(next.addressOf("builder")).isEqualTo(bound);
+        assertThat(next.ownerOf(given)).as("was given back").isZero();
+        assertThat(next.offer(OTHER, 0, now)).as("but is kept for its owner").isEqualTo(given);
+        assertThat(next.offer(0x88, 0, now)).isEqualTo(FIRST + 2);
+    }
+
+    @Test
+    void whatCannotBeALeaseHereIsNotRestored() {
+        int address = lease(VM);
+        for (LeaseTable.Remembered bad : List.of(
+                new LeaseTable.Remembered(address, OTHER, now + 1, ""),
+                new LeaseTable.Remembered(address + 5, VM, now + 1, ""),
+                new LeaseTable.Remembered(IpAddress.parseV4("10.0.0.1"), OTHER, now + 1, ""),
+                new LeaseTable.Remembered(IpAddress.parseV4("192.168.65.1"), OTHER, now + 1, ""),
+                new LeaseTable.Remembered(address + 5, 0, now + 1, ""),
+                new LeaseTable.Remembered(address + 5, 0x0100_5E00_0001L, now + 1, ""))) {
+            assertThat(leases.restore(bad, now)).as(bad.toString()).isFalse();
+        }
+        assertThat(leases.restore(new LeaseTable.Remembered(address + 5, OTHER, now + 1, "no name!"), now))
+                .isTrue();
+        assertThat(leases.nameOf(address + 5)).isEmpty();
+    }
+
+    @Test
+    void settingsReserveAddresses() {
+        DhcpSettings settings = new DhcpSettings(List.of(), List.of(), Map.of(FIRST + 9, VM));
+        LeaseTable table = new LeaseTable(StackSettings.defaults(), settings);
+        assertThat(table.offer(table.join(), VM, 0, now)).isEqualTo(FIRST + 9);
+        assertThat(table.claim(table.join(), FIRST + 9, OTHER, now)).isFalse();
+        assertThat(table.remembered()).isEmpty();
     }
 
     @Test
