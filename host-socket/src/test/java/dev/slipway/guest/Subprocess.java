@@ -59,6 +59,11 @@ final class Subprocess implements AutoCloseable {
         }
     }
 
+    /** Sends it a signal, for instance {@code HUP}. */
+    void signal(String name) throws IOException {
+        run("kill", "-" + name, Long.toString(process.pid())).orFail();
+    }
+
     boolean isAlive() {
         return process.isAlive();
     }
@@ -78,6 +83,13 @@ final class Subprocess implements AutoCloseable {
             String line = lines.filter(l -> l.startsWith("VmRSS:")).findFirst().orElseThrow();
             return Long.parseLong(line.replaceAll("\\D", "")) * 1024;
         }
+    }
+
+    /** Time that the process has kept processors busy, in milliseconds. */
+    long processorMillis() throws IOException {
+        String stat = Files.readString(Path.of("/proc/" + process.pid() + "/stat"));
+        String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
+        return (Long.parseLong(fields[11]) + Long.parseLong(fields[12])) * 10; // ticks of 10 ms
     }
 
     /** How many descriptors the process has open. */
