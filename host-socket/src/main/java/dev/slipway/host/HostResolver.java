@@ -13,7 +13,6 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
-import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -62,7 +61,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
     private final long totalNanos;
     private final ReflectiveChannelFactory<? extends SocketChannel> streamChannels;
     private final ResolverCounters counters = new ResolverCounters();
-    private final SecureRandom random = new SecureRandom();
+    private final RandomIds random = new RandomIds();
     private final Set<Inquiry> inquiries = new HashSet<>();
     private final Map<ByteBuffer, Inquiry> joinable = new HashMap<>();
     private final Map<InetSocketAddress, List<UpstreamSocket>> sockets = new HashMap<>();
@@ -238,22 +237,30 @@ final class HostResolver implements NameResolver, AutoCloseable {
         }
         List<UpstreamSocket> pool = sockets.computeIfAbsent(server, key -> new ArrayList<>());
         long now = System.nanoTime();
-        closeSpent(pool, now);
-        List<UpstreamSocket> fresh =
-                pool.stream().filter(socket -> socket.isFresh(now)).toList();
-        if (fresh.size() < SOCKETS) {
+        int fresh = 0;
+        for (int i = 0; i < pool.size(); i++) {
+            fresh += pool.get(i).isFresh(now) ? 1 : 0;
+        }
+        if (fresh < SOCKETS) {
+            closeSpent(pool, now);
             try {
-                UpstreamSocket socket =
-                        new UpstreamSocket(loop, transport, server, counters, () -> random.nextInt(1 << 16), now);
+                UpstreamSocket socket = new UpstreamSocket(loop, transport, server, counters, random::next, now);
                 pool.add(socket);
                 sweepLater();
                 return socket;
             } catch (IOException e) {
                 counters.unreachable++;
-                return fresh.isEmpty() ? null : fresh.getFirst();
+                if (fresh == 0) {
+                    return null;
+                }
             }
         }
-        return fresh.get(random.nextInt(fresh.size()));
+        int chosen = random.next() % fresh;
+        int at = 0;
+        while (!pool.get(at).isFresh(now) || chosen-- > 0) {
+            at++;
+        }
+        return pool.get(at);
     }
 
     /** A connection to ask a server by, or {@code null} if the host has no socket left. */

@@ -32,16 +32,25 @@ record ResolverPlan(ResolvConf general, List<DnsRule> rules) {
 
     /** What to ask for, in this order, when a host's name is wanted: the name, and before it those of search domains. */
     List<String> candidates(String name) {
+        if (general.search().isEmpty() || dots(name) >= general.ndots()) {
+            return List.of(name);
+        }
         List<String> names = new ArrayList<>();
-        if (name.chars().filter(letter -> letter == '.').count() < general.ndots()) {
-            for (String domain : general.search()) {
-                if (name.length() + 1 + domain.length() <= 253) {
-                    names.add(name + "." + domain);
-                }
+        for (String domain : general.search()) {
+            if (name.length() + 1 + domain.length() <= 253) {
+                names.add(name + "." + domain);
             }
         }
         names.add(name);
         return names;
+    }
+
+    private static int dots(String name) {
+        int count = 0;
+        for (int i = 0; i < name.length(); i++) {
+            count += name.charAt(i) == '.' ? 1 : 0;
+        }
+        return count;
     }
 
     Set<InetSocketAddress> allServers() {

@@ -39,6 +39,7 @@ final class UpstreamSocket extends ChannelInboundHandlerAdapter {
     private final DatagramChannel channel;
     private int uses;
     private boolean retired;
+    private boolean flushQueued;
 
     /**
      * @param ids makes random 16-bit numbers
@@ -96,12 +97,22 @@ final class UpstreamSocket extends ChannelInboundHandlerAdapter {
         }
         int sentId = id;
         ByteBuf buffer = channel.alloc().directBuffer(query.length).writeBytes(DnsExchange.withId(query, id));
-        channel.writeAndFlush(buffer).addListener(sent -> {
+        channel.write(buffer).addListener(sent -> {
             if (!sent.isSuccess() && pending.get(sentId) == lookup) {
                 lookup.unreachable(this);
             }
         });
+        if (!flushQueued) {
+            // Behind all that is ready now, so that queries that came together leave by one system call.
+            flushQueued = true;
+            channel.eventLoop().execute(this::flush);
+        }
         return id;
+    }
+
+    private void flush() {
+        flushQueued = false;
+        channel.flush();
     }
 
     void forget(int id) {
