@@ -24,6 +24,11 @@ public final class Main {
           run      Serves the network of one or more VMs until it is stopped
           demo     Shows all of it at work on this machine, in seconds, without a VM
           probe    Acts as a VM on a frame socket, says what works and how fast
+          ports    Lists the ports that a running network publishes
+          publish, unpublish
+                   Publishes a port of a running network, or takes it back
+          flows    Lists connections of the guests of a running network
+          stats    Shows the counters of a running network
           help     Explains a command: slipway help run
 
         A VM with QEMU, in two commands:
@@ -69,7 +74,7 @@ public final class Main {
                 Command command = command(first);
                 if (command == null) {
                     err.println("slipway: " + first + ": unknown " + (first.startsWith("-") ? "option" : "command")
-                            + " (run, demo, probe, help, --version)");
+                            + " (run, demo, probe, ports, publish, unpublish, flows, stats, help, --version)");
                     return Command.USAGE;
                 }
                 return run(command, Arrays.copyOfRange(args, 1, args.length), out, err);
@@ -84,7 +89,8 @@ public final class Main {
         }
         Command command = command(args[1]);
         if (command == null) {
-            err.println("slipway: help: unknown command '" + args[1] + "' (run, demo, probe)");
+            err.println("slipway: help: unknown command '" + args[1]
+                    + "' (run, demo, probe, ports, publish, unpublish, flows, stats)");
             return Command.USAGE;
         }
         usage(command).usage(out);
@@ -96,6 +102,7 @@ public final class Main {
             case "run" -> new RunCommand();
             case "demo" -> new DemoCommand();
             case "probe" -> new ProbeCommand();
+            case "ports", "publish", "unpublish", "flows", "stats" -> new ApiCommand(name);
             case "train" -> new TrainCommand();
             default -> null;
         };

@@ -1,10 +1,18 @@
 package dev.slipway;
 
 import dev.slipway.SettingSource.Value;
+import dev.slipway.control.ControlApi;
 import dev.slipway.control.ControlServer;
+import dev.slipway.control.GvproxyApi;
+import dev.slipway.control.SlipwayApi;
 import dev.slipway.control.Status;
+import dev.slipway.engine.EngineWatcher;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.host.VmNetwork;
+import dev.slipway.publish.PortRange;
+import dev.slipway.publish.PublishException;
+import dev.slipway.publish.PublishedPorts;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.InvalidPathException;
@@ -12,6 +20,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -161,27 +170,47 @@ final class RunCommand implements Command {
     private static void serve(RunningNetwork network, Settings settings, Shutdown shutdown, PrintStream out)
             throws IOException {
         long readyAt = System.nanoTime();
-        if (settings.api().isPresent()) {
-            shutdown.add(ControlServer.listen(
-                    settings.api().get(),
-                    network.loops(),
-                    network.transport(),
-                    () -> new Status(
-                            Main.version(),
-                            (System.nanoTime() - readyAt) / 1_000_000,
-                            network.status(),
-                            network.limitations())));
-        }
         Logger log = LoggerFactory.getLogger(RunCommand.class);
-        if (!settings.published().isEmpty()) {
-            log.warn(
-                    "published ports are not served by this version: {}",
-                    settings.published().stream().map(Object::toString).collect(Collectors.joining(" ")));
+        PublishedPorts ports = publish(settings, network, shutdown);
+        if (settings.api().isPresent()) {
+            Supplier<Status> status = () -> new Status(
+                    Main.version(), (System.nanoTime() - readyAt) / 1_000_000, network.status(), network.limitations());
+            List<ControlApi> apis = List.of(
+                    new SlipwayApi(status, ports, network.network()),
+                    new GvproxyApi(ports, network.network(), settings.stack()));
+            shutdown.add(ControlServer.listen(
+                    settings.api().get(), network.network().controlLoop(), network.transport(), apis));
+        }
+        if (settings.docker().isPresent()) {
+            shutdown.add(EngineWatcher.watch(
+                    settings.docker().get(), network.network().controlLoop(), network.transport(), ports));
         }
         String vms = settings.vms().stream().map(Object::toString).collect(Collectors.joining(" "));
         out.println("ready: " + vms + settings.api().map(api -> " api:" + api).orElse(""));
         out.flush();
         warnOfOverlaps(settings, log);
+    }
+
+    /** Publishes what the settings name; that is also what others publish by. */
+    private static PublishedPorts publish(Settings settings, RunningNetwork network, Shutdown shutdown)
+            throws IOException {
+        VmNetwork vms = network.network();
+        PublishedPorts ports = new PublishedPorts(
+                vms.controlLoop(),
+                network.transport(),
+                vms::sessions,
+                vms.leases()::addressOf,
+                settings.publishAddress(),
+                settings.preserveSource());
+        shutdown.add(ports);
+        for (PortRange range : settings.published()) {
+            try {
+                ports.publish(range.requests(), "settings");
+            } catch (PublishException e) {
+                throw new IOException(SettingKey.PUBLISH.flag() + " " + range + ": " + e.getMessage(), e);
+            }
+        }
+        return ports;
     }
 
     private static void warnOfOverlaps(Settings settings, Logger log) {

@@ -15,7 +15,6 @@ import dev.slipway.proxy.ProxyCounters;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.wire.DropReason;
-import io.netty.channel.EventLoopGroup;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -87,8 +86,8 @@ final class RunningNetwork implements AutoCloseable {
         network.changeProxies(ProxyFile.parse("proxies", json, network.proxies()));
     }
 
-    EventLoopGroup loops() {
-        return network.loops();
+    VmNetwork network() {
+        return network;
     }
 
     Transport transport() {
@@ -130,6 +129,7 @@ final class RunningNetwork implements AutoCloseable {
 
     private static void count(Map<String, Long> counters, HostCounters host) {
         counters.put("tcpConnects", host.connects());
+        counters.put("tcpAccepts", host.accepts());
         counters.put("tcpConnectsFailed", host.connectsFailed());
         counters.put("tcpConnectsRefusedByPolicy", host.connectsRefusedByPolicy());
         counters.put("tcpOpen", (long) host.openStreams());

@@ -13,8 +13,22 @@ enum SettingKey {
     PUBLISH(
             "[ADDR:]HOST:GUEST[/udp][@VM]",
             Kind.LIST,
-            "Makes a port of the guest one of the host, on 127.0.0.1 unless ADDR says otherwise; ranges like"
-                    + " 8000-8010:80-90. Checked, but not served by this version."),
+            "Makes a port of the guest one of the host, on localhost unless ADDR says otherwise; ranges like"
+                    + " 8000-8010:80-90; 0 for any free port of the host; PATH:GUEST for a Unix socket of the host."),
+    PUBLISH_ADDRESS(
+            "ADDRESS",
+            Kind.ONE,
+            "Where published ports listen that name no address. Default: localhost, IPv4 and IPv6"),
+    NO_PRESERVE_SOURCE(
+            "",
+            Kind.SWITCH,
+            "The guest sees the gateway as the client of every published port. Default: the client's own IPv4 address,"
+                    + " unless it is localhost's or one of the guest's network"),
+    DOCKER(
+            "unix://PATH",
+            Kind.ONE,
+            "Socket of a container engine in the VM: the ports that its containers publish become ports of the host."
+                    + " Default: none"),
     MTU("BYTES", Kind.ONE, "Largest IP packet on the guest's link, 576 to 65520. Default: 1500"),
     SUBNET("CIDR", Kind.ONE, "The guest's network. Default: 192.168.65.0/24"),
     GATEWAY_IP("ADDRESS", Kind.ONE, "Router and name server. Default: the subnet's first address"),

@@ -6,6 +6,7 @@ import dev.slipway.ethernet.Faults;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.host.ResolverSettings;
 import dev.slipway.proxy.ProxySettings;
+import dev.slipway.publish.PortRange;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.seam.UdpNat;
 import dev.slipway.wire.IpAddress;
@@ -26,6 +27,9 @@ import java.util.Optional;
  * @param vms the frame sockets, at least one
  * @param api the control API's socket
  * @param published ports to publish
+ * @param publishAddress where published ports listen that name no address; empty: localhost
+ * @param preserveSource whether guests see the addresses of clients of published ports
+ * @param docker the socket of a container engine whose containers' ports are published
  * @param stack addresses, MTU and names of each VM's network
  * @param resolver where the guests' names come from
  * @param dhcp what DHCP is told beside the addresses
@@ -42,7 +46,10 @@ import java.util.Optional;
 public record Settings(
         List<VmSocket> vms,
         Optional<Path> api,
-        List<PublishedPort> published,
+        List<PortRange> published,
+        Optional<IpAddress> publishAddress,
+        boolean preserveSource,
+        Optional<Path> docker,
         StackSettings stack,
         ResolverSettings resolver,
         DhcpSettings dhcp,
@@ -87,6 +94,9 @@ public record Settings(
                 vms,
                 api(source, vms),
                 published(source, stack, vms.size()),
+                publishAddress(source),
+                !isOn(source, SettingKey.NO_PRESERVE_SOURCE),
+                docker(source, vms.size()),
                 stack,
                 new NameSettings(source, stack).resolver(),
                 new NameSettings(source, stack).dhcp(),
@@ -184,11 +194,39 @@ public record Settings(
         return api;
     }
 
-    private static List<PublishedPort> published(SettingSource source, StackSettings stack, int vms)
+    private static Optional<IpAddress> publishAddress(SettingSource source) throws SettingsException {
+        Value value = source.one(SettingKey.PUBLISH_ADDRESS.key());
+        try {
+            return value == null ? Optional.empty() : Optional.of(PortRange.address(value.text()));
+        } catch (IllegalArgumentException e) {
+            throw value.wrong(e.getMessage());
+        }
+    }
+
+    private static Optional<Path> docker(SettingSource source, int vms) throws SettingsException {
+        Value value = source.one(SettingKey.DOCKER.key());
+        if (value == null) {
+            return Optional.empty();
+        }
+        if (vms > 1) {
+            throw value.wrong("an engine's VM must be the only one, but there are " + vms);
+        }
+        if (!value.text().startsWith("unix://") || value.text().length() == "unix://".length()) {
+            throw value.wrong("'" + value.text() + "' is not unix:///PATH");
+        }
+        return Optional.of(path(value, value.text().substring("unix://".length())));
+    }
+
+    private static List<PortRange> published(SettingSource source, StackSettings stack, int vms)
             throws SettingsException {
-        List<PublishedPort> published = new ArrayList<>();
+        List<PortRange> published = new ArrayList<>();
         for (Value value : source.all(SettingKey.PUBLISH.key())) {
-            PublishedPort port = PublishedPort.parse(value);
+            PortRange port;
+            try {
+                port = PortRange.parse(value.text());
+            } catch (IllegalArgumentException e) {
+                throw value.wrong(e.getMessage());
+            }
             if (port.vm().isEmpty() && vms > 1) {
                 throw value.wrong(
                         "'" + value.text() + "' names no VM, but there are " + vms + "; add @ADDRESS or @NAME");
@@ -196,7 +234,7 @@ public record Settings(
             if (port.vm().matches("[0-9.]+") && !stack.contains(address(value, port.vm()))) {
                 throw value.wrong(port.vm() + " is outside the guest's network " + cidr(stack));
             }
-            for (PublishedPort other : published) {
+            for (PortRange other : published) {
                 if (other.clashesWith(port)) {
                     throw value.wrong(
                             "'" + value.text() + "' takes a port of the host that '" + other + "' has already");

@@ -46,6 +46,8 @@ class ArchitectureTest {
         "dev.slipway.host..",
         "dev.slipway.queue..",
         "dev.slipway.proxy..",
+        "dev.slipway.publish..",
+        "dev.slipway.engine..",
         "dev.slipway.control..",
         "dev.slipway.probe.."
     };

@@ -2,7 +2,11 @@ package dev.slipway;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -91,14 +95,31 @@ class RunCommandTest {
     }
 
     @Test
-    void publishedPortsAreCheckedAndItIsSaidThatTheyAreNotServed() throws Exception {
-        Process process = slipway("--vm", "qemu:" + folder.resolve("vm.sock"), "-p", "8000:80", "--log-level", "warn");
+    void aPortThatCannotBePublishedEndsTheStartWithItsReason() throws Exception {
+        try (ServerSocket holder = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
+            String port = holder.getLocalPort() + ":80";
+            Process process = slipway("--vm", "qemu:" + folder.resolve("vm.sock"), "-p", port);
+            assertThat(process.waitFor()).isEqualTo(1);
+            assertThat(log()).contains("--publish " + port).contains("in use");
+        }
+    }
+
+    @Test
+    void aPublishedPortIsListedAndFreeAfterwards() throws Exception {
+        Path api = folder.resolve("api.sock");
+        Process process =
+                slipway("--vm", "qemu:" + folder.resolve("vm.sock"), "--api", api.toString(), "-p", "127.0.0.1:0:80");
         assertThat(process.inputReader().readLine()).startsWith("ready: ");
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        int exit = Main.run(
+                new String[] {"ports", "--api", api.toString()},
+                new PrintStream(out, true, StandardCharsets.UTF_8),
+                System.err);
+        assertThat(exit).isZero();
+        assertThat(out.toString(StandardCharsets.UTF_8))
+                .matches("127\\.0\\.0\\.1:[1-9][0-9]+ +-> vm:80 +tcp +settings\\n");
         process.toHandle().destroy();
         assertThat(process.waitFor()).isZero();
-        assertThat(log())
-                .contains("WARN")
-                .contains("published ports are not served by this version: 127.0.0.1:8000:80");
     }
 
     private static String request(Path api) throws IOException {

@@ -1,14 +1,15 @@
 package dev.slipway.control;
 
+import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelFutureListener;
 import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelPipeline;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.FullHttpRequest;
 import io.netty.handler.codec.http.FullHttpResponse;
 import io.netty.handler.codec.http.HttpHeaderNames;
-import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
@@ -16,8 +17,7 @@ import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.netty.handler.timeout.ReadTimeoutException;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.util.function.Supplier;
+import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -25,21 +25,35 @@ import org.slf4j.LoggerFactory;
 final class ControlHandler extends SimpleChannelInboundHandler<FullHttpRequest> {
 
     private static final Logger LOG = LoggerFactory.getLogger(ControlHandler.class);
-    private static final String STATUS_PATH = "/v1/status";
 
-    private final Supplier<Status> status;
+    private final List<? extends ControlApi> apis;
 
-    ControlHandler(Supplier<Status> status) {
-        this.status = status;
+    ControlHandler(List<? extends ControlApi> apis) {
+        this.apis = apis;
     }
 
     @Override
     protected void channelRead0(ChannelHandlerContext context, FullHttpRequest request) {
         boolean malformed = request.decoderResult().isFailure();
-        FullHttpResponse response =
-                malformed ? malformed(request.decoderResult().cause()) : answer(request);
+        ApiResponse answer =
+                malformed ? ApiResponse.error(malformed(request.decoderResult().cause())) : answer(context, request);
+        if (answer.takeover() != null) {
+            ChannelPipeline pipeline = context.pipeline();
+            while (pipeline.last() != null) {
+                pipeline.removeLast();
+            }
+            answer.takeover().accept(context.channel());
+            return;
+        }
         boolean keep = !malformed && HttpUtil.isKeepAlive(request);
-        HttpUtil.setContentLength(response, response.content().readableBytes());
+        FullHttpResponse response = new DefaultFullHttpResponse(
+                HttpVersion.HTTP_1_1,
+                HttpResponseStatus.valueOf(answer.status()),
+                Unpooled.wrappedBuffer(answer.body()));
+        if (answer.body().length > 0) {
+            response.headers().set(HttpHeaderNames.CONTENT_TYPE, answer.type());
+        }
+        HttpUtil.setContentLength(response, answer.body().length);
         HttpUtil.setKeepAlive(response, keep);
         var written = context.writeAndFlush(response);
         if (!keep) {
@@ -47,50 +61,35 @@ final class ControlHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
         }
     }
 
-    private FullHttpResponse answer(FullHttpRequest request) {
-        String uri = request.uri();
-        int query = uri.indexOf('?');
-        String path = query < 0 ? uri : uri.substring(0, query);
-        if (!path.equals(STATUS_PATH)) {
-            return error(HttpResponseStatus.NOT_FOUND, "not-found", "there is no " + path);
+    private ApiResponse answer(ChannelHandlerContext context, FullHttpRequest request) {
+        try {
+            ApiRequest asked = ApiRequest.of(
+                    request.method().name(), request.uri(), ByteBufUtil.getBytes(request.content()), context.channel());
+            for (ControlApi api : apis) {
+                ApiResponse answer = api.answer(asked);
+                if (answer != null) {
+                    return answer;
+                }
+            }
+            throw new ApiException(404, "not-found", "there is no " + asked.path());
+        } catch (ApiException e) {
+            return ApiResponse.error(e);
+        } catch (IllegalArgumentException e) {
+            return ApiResponse.error(new ApiException(400, "bad-request", "the request's address makes no sense"));
+        } catch (RuntimeException e) {
+            LOG.warn("control API: {} {} failed", request.method(), request.uri(), e);
+            return ApiResponse.error(new ApiException(500, "defect", "a defect of this program; see its log"));
         }
-        if (!request.method().equals(HttpMethod.GET)) {
-            FullHttpResponse response = error(
-                    HttpResponseStatus.METHOD_NOT_ALLOWED,
-                    "method-not-allowed",
-                    path + " can only be got, not " + request.method());
-            response.headers().set(HttpHeaderNames.ALLOW, "GET");
-            return response;
-        }
-        return json(HttpResponseStatus.OK, status.get().toJson());
     }
 
-    private static FullHttpResponse malformed(Throwable cause) {
+    private static ApiException malformed(Throwable cause) {
         if (cause instanceof TooLongHttpLineException) {
-            return error(
-                    HttpResponseStatus.REQUEST_URI_TOO_LONG, "request-line-too-long", "the request line is too long");
+            return new ApiException(414, "request-line-too-long", "the request line is too long");
         }
         if (cause instanceof TooLongHttpHeaderException) {
-            return error(
-                    HttpResponseStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                    "header-too-large",
-                    "the request's header is too large");
+            return new ApiException(431, "header-too-large", "the request's header is too large");
         }
-        return error(HttpResponseStatus.BAD_REQUEST, "not-http", "that is not an HTTP request");
-    }
-
-    private static FullHttpResponse error(HttpResponseStatus status, String code, String message) {
-        JsonText json = new JsonText().begin("{").key("error").begin("{");
-        json.field("code", code).field("message", message);
-        return json(status, json.end("}").end("}").toString());
-    }
-
-    private static FullHttpResponse json(HttpResponseStatus status, String text) {
-        byte[] bytes = (text + "\n").getBytes(StandardCharsets.UTF_8);
-        FullHttpResponse response =
-                new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, status, Unpooled.wrappedBuffer(bytes));
-        response.headers().set(HttpHeaderNames.CONTENT_TYPE, "application/json");
-        return response;
+        return new ApiException(400, "not-http", "that is not an HTTP request");
     }
 
     @Override

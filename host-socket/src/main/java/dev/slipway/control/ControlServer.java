@@ -16,8 +16,8 @@ import io.netty.handler.timeout.ReadTimeoutHandler;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 
 /** Listens on the control API's socket. */
 public final class ControlServer implements AutoCloseable {
@@ -45,12 +45,12 @@ public final class ControlServer implements AutoCloseable {
      * Listens.
      *
      * @param loops of the given transport
-     * @param status asked for each request, on one of the loops
+     * @param apis asked in this order
      * @throws SocketPathException if no socket can be made there
      * @throws IOException if the system refuses for another reason
      */
-    public static ControlServer listen(Path path, EventLoopGroup loops, Transport transport, Supplier<Status> status)
-            throws IOException {
+    public static ControlServer listen(
+            Path path, EventLoopGroup loops, Transport transport, List<? extends ControlApi> apis) throws IOException {
         UnixSocketPath place = UnixSocketPath.prepare(path);
         ChannelGroup connections = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
         ChannelFuture bound = new ServerBootstrap()
@@ -68,7 +68,7 @@ public final class ControlServer implements AutoCloseable {
                                 .addLast(new ReadTimeoutHandler(SILENCE_SECONDS, TimeUnit.SECONDS))
                                 .addLast(new HttpServerCodec(MAX_REQUEST_LINE, MAX_HEADER, MAX_BODY))
                                 .addLast(new HttpObjectAggregator(MAX_BODY))
-                                .addLast(new ControlHandler(status));
+                                .addLast(new ControlHandler(apis));
                     }
                 })
                 .bind(transport.unixAddress(place.bindTo()))

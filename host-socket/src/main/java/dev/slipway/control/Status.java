@@ -1,5 +1,7 @@
 package dev.slipway.control;
 
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -35,25 +37,22 @@ public record Status(String version, long uptimeMillis, List<Vm> vms, List<Strin
         }
     }
 
-    String toJson() {
-        JsonText json = new JsonText().begin("{").field("version", version).field("uptimeMillis", uptimeMillis);
-        json.key("vms").begin("[");
+    /** As JSON, in maps and lists. */
+    Map<String, Object> toJson() {
+        List<Map<String, Object>> machines = new ArrayList<>();
         for (Vm vm : vms) {
-            json.begin("{").field("socket", vm.socket()).field("attached", vm.attached());
-            counts(json, "counters", vm.counters());
-            counts(json, "drops", vm.drops());
-            json.end("}");
+            Map<String, Object> machine = new LinkedHashMap<>();
+            machine.put("socket", vm.socket());
+            machine.put("attached", vm.attached());
+            machine.put("counters", vm.counters());
+            machine.put("drops", vm.drops());
+            machines.add(machine);
         }
-        json.end("]").key("limitations").begin("[");
-        limitations.forEach(json::value);
-        return json.end("]").end("}").toString();
-    }
-
-    private static void counts(JsonText json, String name, Map<String, Long> counts) {
-        json.key(name).begin("{");
-        for (Map.Entry<String, Long> count : counts.entrySet()) {
-            json.field(count.getKey(), count.getValue());
-        }
-        json.end("}");
+        Map<String, Object> status = new LinkedHashMap<>();
+        status.put("version", version);
+        status.put("uptimeMillis", uptimeMillis);
+        status.put("vms", machines);
+        status.put("limitations", limitations);
+        return status;
     }
 }

@@ -142,6 +142,18 @@ final class Destinations implements DialPolicy {
         return settings.contains(address) ? null : source;
     }
 
+    /**
+     * By which address the guest is to know a client of a published port, IPv4 in network order: its own where the guest
+     * can tell it from its own network, else the gateway's.
+     */
+    int clientSeenByGuest(IpAddress client) {
+        if (!client.isV4()) {
+            return settings.gateway();
+        }
+        int address = client.v4();
+        return settings.contains(address) || isNowhere(address) ? settings.gateway() : address;
+    }
+
     /** "This network", loopback, multicast, reserved and broadcast (RFC 6890, section 2.2.2). */
     private static boolean isNowhere(int address) {
         int first = address >>> 24;

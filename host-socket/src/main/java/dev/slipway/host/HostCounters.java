@@ -23,6 +23,7 @@ public final class HostCounters {
     long echoesLost;
     long errorsFromHost;
     long stackFailures;
+    long accepts;
     int openStreams;
     int openDatagrams;
     int openEchoes;
@@ -30,6 +31,11 @@ public final class HostCounters {
     /** TCP connections that were begun. */
     public long connects() {
         return connects;
+    }
+
+    /** Connections of published ports that were passed on to the guest. */
+    public long accepts() {
+        return accepts;
     }
 
     /** TCP connections that the settings forbid, or to addresses that lead nowhere. */

@@ -13,6 +13,7 @@ import io.netty.buffer.PooledByteBufAllocator;
 import io.netty.channel.ChannelException;
 import io.netty.channel.EventLoop;
 import io.netty.channel.ReflectiveChannelFactory;
+import io.netty.channel.socket.DuplexChannel;
 import io.netty.channel.socket.SocketChannel;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -94,6 +95,16 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
         streams.add(stream);
         counters.openStreams = streams.size();
         stream.connect(channel, socketAddress(destinations.onHost(destination, way), port));
+        return stream;
+    }
+
+    /** A connection that the host has accepted, for a guest that was not asked yet. */
+    HostStream accepted(DuplexChannel channel, HostStream.Listener listener) {
+        NettyHostStream stream = new NettyHostStream(this, listener);
+        streams.add(stream);
+        counters.openStreams = streams.size();
+        counters.accepts++;
+        stream.accept(channel);
         return stream;
     }
 

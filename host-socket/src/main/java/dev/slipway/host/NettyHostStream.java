@@ -11,6 +11,7 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.socket.ChannelInputShutdownEvent;
+import io.netty.channel.socket.DuplexChannel;
 import io.netty.channel.socket.SocketChannel;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -57,7 +58,7 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
     private final NettyHostSockets owner;
     private final Listener listener;
     private final ByteQueue toGuest;
-    private SocketChannel channel;
+    private DuplexChannel channel;
     private State state = State.CONNECTING;
 
     private int pendingEvents;
@@ -99,7 +100,8 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
         channel = newChannel;
         inSeam = true;
         try {
-            channel.config()
+            newChannel
+                    .config()
                     .setAutoRead(false)
                     .setAllowHalfClosure(true)
                     .setTcpNoDelay(true)
@@ -114,6 +116,35 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
             }
         } catch (ChannelException e) {
             connectFailed(Failures.ofConnect(e));
+        } finally {
+            inSeam = false;
+        }
+    }
+
+    /**
+     * Takes a connection that the host has accepted and that no event loop has yet; it belongs to this from here on. If
+     * it cannot be had, the listener hears of a reset.
+     */
+    void accept(DuplexChannel accepted) {
+        channel = accepted;
+        state = State.OPEN;
+        inSeam = true;
+        try {
+            channel.config().setAutoRead(false);
+            channel.config().setOption(ChannelOption.ALLOW_HALF_CLOSURE, true);
+            channel.config().setRecvByteBufAllocator(new ReadLimit(this));
+            if (channel instanceof SocketChannel tcp) {
+                tcp.config().setTcpNoDelay(true);
+            }
+            channel.pipeline().addLast(this);
+            if (owner.loop().register(channel).cause() != null) {
+                abort();
+            } else {
+                askToRead();
+            }
+        } catch (ChannelException e) {
+            // It was reset before it was taken.
+            abort();
         } finally {
             inSeam = false;
         }

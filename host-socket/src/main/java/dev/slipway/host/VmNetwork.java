@@ -13,7 +13,6 @@ import dev.slipway.posix.Errno;
 import dev.slipway.posix.Sockets;
 import dev.slipway.proxy.ProxySettings;
 import io.netty.channel.EventLoop;
-import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -45,6 +44,7 @@ public final class VmNetwork implements AutoCloseable {
     private final Optional<LeaseFile> leaseFile;
     private final LocalNames names;
     private final List<MultiThreadIoEventLoopGroup> loops = new ArrayList<>();
+    private MultiThreadIoEventLoopGroup control;
     private final List<VmSession> sessions = new ArrayList<>();
 
     private volatile List<String> limitations = List.of();
@@ -162,9 +162,12 @@ public final class VmNetwork implements AutoCloseable {
         return transport;
     }
 
-    /** An event loop for channels that are not a VM's own, such as an API's; null if there is no VM. */
-    public EventLoopGroup loops() {
-        return loops.isEmpty() ? null : loops.getFirst();
+    /** The event loop for all that is not a VM's own: API, published ports, engines. Made when first asked for. */
+    public synchronized EventLoop controlLoop() {
+        if (control == null) {
+            control = EventLoops.single(transport, "control");
+        }
+        return control.next();
     }
 
     /** Resets all flows, closes all sockets and ends the threads, within five seconds. */
@@ -172,6 +175,12 @@ public final class VmNetwork implements AutoCloseable {
     public void close() {
         sessions.parallelStream().forEach(VmSession::close);
         leaseFile.ifPresent(LeaseFile::close);
+        synchronized (this) {
+            if (control != null) {
+                loops.add(control);
+                control = null;
+            }
+        }
         loops.forEach(group -> group.shutdownGracefully(0, SHUTDOWN_MILLIS, TimeUnit.MILLISECONDS));
         for (MultiThreadIoEventLoopGroup group : loops) {
             group.terminationFuture().awaitUninterruptibly(SHUTDOWN_MILLIS + 500, TimeUnit.MILLISECONDS);

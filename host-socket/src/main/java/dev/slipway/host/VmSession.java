@@ -13,15 +13,21 @@ import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.stack.Stack;
+import dev.slipway.udp.UdpForwards;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.IpAddress;
 import io.netty.channel.EventLoop;
 import io.netty.channel.IoEventLoop;
+import io.netty.channel.socket.DuplexChannel;
 import io.netty.util.concurrent.ScheduledFuture;
 import io.netty.util.internal.PlatformDependent;
+import java.lang.foreign.MemorySegment;
+import java.net.InetSocketAddress;
 import java.security.SecureRandom;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -61,6 +67,7 @@ public final class VmSession implements AutoCloseable {
     private final HostCounters counters = new HostCounters();
     private final DropCounters drops = new DropCounters();
     private final HostResolver resolver;
+    private final Destinations destinations;
     private final NettyHostSockets sockets;
     private final NativeHostSockets nativeSockets;
     private final ProxySockets proxySockets;
@@ -70,6 +77,7 @@ public final class VmSession implements AutoCloseable {
     private final Runnable endBatch = this::endStackTurn;
     private final Runnable timerTask = this::timerFired;
 
+    private final Set<Integer> guestAddresses = ConcurrentHashMap.newKeySet();
     private boolean turnQueued;
     private ScheduledFuture<?> timer;
     private long timerAt = Long.MAX_VALUE;
@@ -110,7 +118,7 @@ public final class VmSession implements AutoCloseable {
                 interfaces,
                 settings.stack().limits().dnsQueries(),
                 HostResolver.TOTAL_MILLIS);
-        Destinations destinations = new Destinations(settings.stack(), settings.policy(), interfaces);
+        destinations = new Destinations(settings.stack(), settings.policy(), interfaces);
         QueueBudget budget = new QueueBudget(queueLimit());
         sockets = new NettyHostSockets(loop, transport, destinations, budget, counters, this::touch, this::failed);
         nativeSockets = transport == Transport.NATIVE
@@ -135,6 +143,7 @@ public final class VmSession implements AutoCloseable {
         stack = new Stack(settings.stack(), link, nameStreams, names, leases, drops, secret);
         stack.whenTurnWanted(this::touch);
         stack.whenFailed(this::failed);
+        stack.ports().whenGuestAddress(guestAddresses::add);
     }
 
     /** Half of what Netty may take outside the heap: the link and its frames need some, too. */
@@ -207,6 +216,7 @@ public final class VmSession implements AutoCloseable {
 
     private void guestGone() {
         grace = null;
+        guestAddresses.clear();
         guarded(stack::reset);
     }
 
@@ -281,6 +291,85 @@ public final class VmSession implements AutoCloseable {
             loggedAt = now;
             LOG.error("{}: defect number {}; the flow it is about is lost", name, counters.stackFailures, cause);
         }
+    }
+
+    // ---- for clients of published ports
+
+    /** Whether the guest uses an address of the subnet (network order); a moment old when asked from another thread. */
+    public boolean hasGuestAt(int address) {
+        return guestAddresses.contains(address);
+    }
+
+    /**
+     * Opens a connection to a port of the guest for one that the host has accepted, and joins the two. To be called on
+     * the event loop.
+     *
+     * @param guest the address in network order; 0 for the guest's own
+     * @param client who it is from, or null if that has no address
+     * @param preserveSource whether the guest sees the client's address where it can be told apart
+     * @param accepted not registered with any event loop yet
+     * @return false if there is no guest, or it has too many connections; the accepted one is untouched then
+     */
+    public boolean connectToGuest(
+            int guest, int port, InetSocketAddress client, boolean preserveSource, DuplexChannel accepted) {
+        int to = guest != 0 ? guest : stack.ports().guestAddress();
+        if (closed || to == 0 || !link.isAttached()) {
+            return false;
+        }
+        touch();
+        return stack.ports()
+                .connect(
+                        to,
+                        port,
+                        seenAs(client, preserveSource),
+                        client == null ? 0 : client.getPort(),
+                        listener -> sockets.accepted(accepted, listener),
+                        System.nanoTime());
+    }
+
+    /**
+     * Chooses where the guest sees a UDP client: address (IPv4, network order) in the upper 32 bits, port below; 0 if it
+     * cannot see one more. To be called on the event loop.
+     */
+    public long placeOfClient(int guest, int port, InetSocketAddress client, boolean preserveSource) {
+        int to = guest != 0 ? guest : stack.ports().guestAddress();
+        int seenAs = seenAs(client, preserveSource);
+        int seenPort = stack.ports().shownPort(to, port, seenAs, client.getPort());
+        return seenPort == 0 ? 0 : (long) seenAs << 32 | seenPort;
+    }
+
+    /**
+     * Hands a datagram of a client to the guest. To be called on the event loop.
+     *
+     * @param place from {@link #placeOfClient}
+     * @return false if there is no guest
+     */
+    public boolean deliverToGuest(
+            int guest, int port, long place, UdpForwards.Client client, MemorySegment payload, int length) {
+        int to = guest != 0 ? guest : stack.ports().guestAddress();
+        if (closed || to == 0 || !link.isAttached()) {
+            return false;
+        }
+        touch();
+        return stack.ports()
+                .deliver(
+                        to,
+                        port,
+                        (int) (place >>> 32),
+                        (int) place & 0xFFFF,
+                        client,
+                        payload,
+                        0,
+                        length,
+                        System.nanoTime());
+    }
+
+    private int seenAs(InetSocketAddress client, boolean preserveSource) {
+        if (client == null || !preserveSource) {
+            return destinations.gateway().v4();
+        }
+        return destinations.clientSeenByGuest(
+                IpAddress.ofBytes(client.getAddress().getAddress()));
     }
 
     // ---- for others

@@ -50,13 +50,17 @@ class ControlServerTest {
     @BeforeEach
     void listen() throws IOException {
         socket = folder.resolve("api");
-        server = ControlServer.listen(socket, loops, transport, () -> STATUS);
+        server = ControlServer.listen(socket, loops, transport, apis());
     }
 
     @AfterEach
     void close() {
         server.close();
         loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly();
+    }
+
+    private static List<ControlApi> apis() {
+        return List.of(new SlipwayApi(() -> STATUS, null, null));
     }
 
     /** Sends bytes and reads until the server closes. */
@@ -92,7 +96,7 @@ class ControlServerTest {
                 .contains("application/json")
                 .endsWith("\r\n\r\n"
                         + "{\"version\":\"1.2\",\"uptimeMillis\":34,\"vms\":[{\"socket\":\"qemu:/a"
-                        + " \\\"b\\\"\\u000a\",\"attached\":true,\"counters\":{\"frames\":5},\"drops\":{\"runt\":6}}]"
+                        + " \\\"b\\\"\\n\",\"attached\":true,\"counters\":{\"frames\":5},\"drops\":{\"runt\":6}}]"
                         + ",\"limitations\":[\"no x\"]}\n");
     }
 
@@ -106,7 +110,7 @@ class ControlServerTest {
 
     @Test
     void aSocketInUseIsRefused() {
-        assertThatThrownBy(() -> ControlServer.listen(socket, loops, transport, () -> STATUS))
+        assertThatThrownBy(() -> ControlServer.listen(socket, loops, transport, apis()))
                 .isInstanceOf(SocketPathException.class)
                 .hasMessageContaining("in use");
     }
@@ -125,7 +129,9 @@ class ControlServerTest {
     void whatIsNotThereGetsATypedError(String line, int status, String code) throws IOException {
         assertThat(exchange(line + "\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
                 .startsWith("HTTP/1.1 " + status + " ")
-                .contains("{\"error\":{\"code\":\"" + code + "\",\"message\":\"");
+                .contains("\"code\":\"" + code + "\"")
+                .contains("{\"error\":{")
+                .contains("\"message\":\"");
     }
 
     @Test

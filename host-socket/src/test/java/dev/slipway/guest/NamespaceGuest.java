@@ -116,6 +116,10 @@ final class NamespaceGuest implements AutoCloseable {
         return relay;
     }
 
+    Path apiSocket() {
+        return machine.apiSocket();
+    }
+
     Subprocess backend() {
         return machine.backend();
     }

@@ -12,6 +12,7 @@ import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.tcp.TcpTable;
 import dev.slipway.time.DeadlineQueue;
+import dev.slipway.udp.UdpForwards;
 import dev.slipway.udp.UdpTable;
 import dev.slipway.wire.ArpPacket;
 import dev.slipway.wire.BigEndian;
@@ -61,6 +62,8 @@ public final class Stack {
     private final TcpTable tcp;
     private final UdpTable udp;
     private final EchoTable echo;
+    private final UdpForwards forwards;
+    private final ToGuestPorts ports;
     private Runnable turnWanted = () -> {};
     private Consumer<RuntimeException> failureListener = failure -> {};
     private long failures;
@@ -105,6 +108,8 @@ public final class Stack {
         tcp = new TcpTable(settings, output, host, drops, deadlines, secret);
         udp = new UdpTable(settings, output, host, drops, deadlines, this::wantsTurn);
         echo = new EchoTable(settings, output, host, drops, deadlines, this::wantsTurn);
+        forwards = new UdpForwards(settings, output, drops, deadlines);
+        ports = new ToGuestPorts(settings, toGuest, neighbours, leases, tcp, forwards);
         tcp.whenTurnWanted(this::wantsTurn);
     }
 
@@ -140,6 +145,11 @@ public final class Stack {
 
     public EchoTable echo() {
         return echo;
+    }
+
+    /** What the host's clients reach the guest by; {@link #endTurn} is wanted after each of its methods. */
+    public ToGuestPorts ports() {
+        return ports;
     }
 
     /** Bytes of fragments that wait for the rest of their datagram. */
@@ -226,9 +236,11 @@ public final class Stack {
         leases.leave(holder, latest);
         tcp.reset();
         udp.reset();
+        forwards.reset();
         echo.reset();
         reassembly.clear();
         neighbours.clear();
+        ports.reset();
         mayHaveBooted = false;
     }
 
@@ -311,6 +323,7 @@ public final class Stack {
         if (!leases.claim(holder, source, mac, now) || !neighbours.bind(source, mac)) {
             return DropReason.SPOOF;
         }
+        ports.guestIsAt(source, mac);
         return DropReason.NONE;
     }
 
@@ -488,6 +501,9 @@ public final class Stack {
         if (toGateway && port == DNS_PORT) {
             return receiveDns(bytes, source);
         }
+        if (forwards.answer(datagram, bytes, source, destination, now)) {
+            return DropReason.NONE;
+        }
         if (toGateway) {
             sendUnreachable(Icmpv4Packet.CODE_PORT_UNREACHABLE, bytes, offset, source);
             return DropReason.DESTINATION;
@@ -518,7 +534,12 @@ public final class Stack {
             mayHaveBooted = false;
             tcp.reset();
             udp.reset();
+            forwards.reset();
             echo.reset();
+        }
+        int leased = leases.leaseOf(ethernet.source());
+        if (leased != 0 && leases.ownerOf(leased) == ethernet.source() && neighbours.bind(leased, ethernet.source())) {
+            ports.guestIsAt(leased, ethernet.source());
         }
         int length = dhcp.replyLength();
         if (length > 0) {

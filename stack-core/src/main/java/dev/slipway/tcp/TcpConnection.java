@@ -1,6 +1,7 @@
 package dev.slipway.tcp;
 
 import dev.slipway.ip.Ipv4Output;
+import dev.slipway.seam.Flow;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.IcmpError;
 import dev.slipway.time.Timed;
@@ -12,6 +13,7 @@ import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.TcpSegment;
 import java.lang.foreign.MemorySegment;
+import java.util.Locale;
 
 /**
  * One TCP connection of the guest and the host connection it is translated to: its life from SYN to the last
@@ -534,6 +536,14 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         } catch (RuntimeException failed) {
             table.failed(this, failed);
         }
+    }
+
+    Flow asFlow() {
+        return new Flow(
+                "tcp",
+                IpAddress.toString(guest) + ":" + guestPort,
+                IpAddress.toString(remote) + ":" + remotePort,
+                state.name().toLowerCase(Locale.ROOT).replace('_', '-'));
     }
 
     /** For diagnosis: addresses and state. */

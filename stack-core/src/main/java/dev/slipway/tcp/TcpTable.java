@@ -2,6 +2,7 @@ package dev.slipway.tcp;
 
 import dev.slipway.ip.Ipv4Output;
 import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.Flow;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.StackSettings;
@@ -12,6 +13,7 @@ import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.TcpSegment;
 import java.util.ArrayDeque;
+import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -101,6 +103,15 @@ public final class TcpTable {
         return halfOpen;
     }
 
+    /** Adds what there is to a list, until it has that many. */
+    public void list(List<Flow> flows, int limit) {
+        for (TcpConnection connection : slots) {
+            if (connection != null && flows.size() < limit) {
+                flows.add(connection.asFlow());
+            }
+        }
+    }
+
     /** Bytes of memory that hold what the guest sent out of order. */
     public int outOfOrderBytes() {
         return outOfOrderBytes;
@@ -166,6 +177,11 @@ public final class TcpTable {
         } catch (RuntimeException failure) {
             failed(connection, failure);
         }
+    }
+
+    /** Whether a connection between those ends exists, one that ended a moment ago included. */
+    public boolean isTaken(int guest, int guestPort, int remote, int remotePort) {
+        return find(guest, remote, guestPort << 16 | remotePort) != null;
     }
 
     /**

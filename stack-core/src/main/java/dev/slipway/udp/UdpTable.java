@@ -2,6 +2,7 @@ package dev.slipway.udp;
 
 import dev.slipway.ip.Ipv4Output;
 import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.Flow;
 import dev.slipway.seam.HostDatagrams;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.IcmpError;
@@ -15,7 +16,6 @@ import dev.slipway.wire.Icmpv4Packet;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.UdpDatagram;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -42,7 +42,6 @@ public final class UdpTable extends Timed {
     /** Answered flows stay at the head of the list for a while; so often they are looked at. */
     private static final long LOOK_INTERVAL = 5_000_000_000L;
 
-    private static final int TTL = 64;
     private static final int DNS = 53;
     private static final int NTP = 123;
 
@@ -62,7 +61,10 @@ public final class UdpTable extends Timed {
     private final FlowKey wanted = new FlowKey();
     private final boolean symmetric;
     private final List<UdpFlow> touched = new ArrayList<>();
-    private final MemorySegment datagram = Arena.ofAuto().allocate(UdpDatagram.HEADER_LENGTH + UdpDatagram.MAX_PAYLOAD);
+    private final DatagramsToGuest toGuest;
+    /** What an error quotes is put together here. */
+    private final MemorySegment datagram;
+
     private UdpFlow oldest;
     private UdpFlow newest;
     private UdpFlow last;
@@ -85,6 +87,8 @@ public final class UdpTable extends Timed {
         this.drops = drops;
         this.deadlines = deadlines;
         this.turnWanted = turnWanted;
+        this.toGuest = new DatagramsToGuest(output, drops);
+        this.datagram = toGuest.memory();
     }
 
     /** Who is told of a defect that cost a flow. */
@@ -95,6 +99,16 @@ public final class UdpTable extends Timed {
     /** Flows that were closed because of a defect of ours. */
     public long failures() {
         return failures;
+    }
+
+    /** Adds what there is to a list, until it has that many. */
+    public void list(List<Flow> list, int limit) {
+        for (UdpFlow flow : flows.values()) {
+            if (list.size() < limit) {
+                String guest = IpAddress.toString(flow.guest) + ":" + flow.guestPort;
+                list.add(new Flow("udp", guest, "", flow.answered ? "answered" : "unanswered"));
+            }
+        }
     }
 
     /** Guest ports that have a host socket. */
@@ -248,22 +262,11 @@ public final class UdpTable extends Timed {
         flow.answered = true;
         touch(flow);
         turnWanted.run();
-        if (!source.isV4() || length > UdpDatagram.MAX_PAYLOAD || output.room() <= length) {
+        if (!source.isV4()) {
             drops.count(DropReason.GUEST_QUEUE_FULL);
             return;
         }
-        int total = UdpDatagram.HEADER_LENGTH + length;
-        if (total + Ipv4Packet.HEADER_LENGTH <= output.mtu()) {
-            var frame = output.begin(total);
-            long udp = frame.offset() + Ipv4Output.HEADERS;
-            MemorySegment.copy(payload, offset, frame.bytes(), udp + UdpDatagram.HEADER_LENGTH, length);
-            UdpDatagram.write(frame.bytes(), udp, source.v4(), port, flow.guest, flow.guestPort, length);
-            output.send(frame, total, source.v4(), flow.guest, Ipv4Packet.PROTOCOL_UDP);
-            return;
-        }
-        MemorySegment.copy(payload, offset, datagram, UdpDatagram.HEADER_LENGTH, length);
-        UdpDatagram.write(datagram, 0, source.v4(), port, flow.guest, flow.guestPort, length);
-        output.sendCopy(datagram, 0, total, source.v4(), flow.guest, Ipv4Packet.PROTOCOL_UDP, TTL);
+        toGuest.send(source.v4(), port, flow.guest, flow.guestPort, payload, offset, length);
     }
 
     void failed(

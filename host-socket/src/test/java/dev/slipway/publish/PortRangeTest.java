@@ -1,35 +1,36 @@
-package dev.slipway;
+package dev.slipway.publish;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.slipway.SettingSource.Value;
-import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class PublishedPortTest {
+class PortRangeTest {
 
-    private static PublishedPort parse(String text) throws SettingsException {
-        return PublishedPort.parse(new Value("--publish", text));
+    private static PortRange parse(String text) {
+        return PortRange.parse(text);
     }
 
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
             value = {
-                "8000:80 | 127.0.0.1:8000:80",
+                "8000:80 | 8000:80",
+                "0:80 | 0:80",
+                "/run/d.sock:2375 | /run/d.sock:2375",
+                "./d.sock:2375@db | ./d.sock:2375@db",
                 "127.0.0.1:17000:7000 | 127.0.0.1:17000:7000",
                 "0.0.0.0:53:53/udp | 0.0.0.0:53:53/udp",
-                "53:53/tcp | 127.0.0.1:53:53",
+                "53:53/tcp | 53:53",
                 "[::1]:8000:80 | [::1]:8000:80",
-                "8000-8010:80-90 | 127.0.0.1:8000-8010:80-90",
-                "8000:80@192.168.65.4 | 127.0.0.1:8000:80@192.168.65.4",
-                "1-65535:1-65535/UDP@web-1.test | 127.0.0.1:1-65535:1-65535/udp@web-1.test"
+                "8000-8010:80-90 | 8000-8010:80-90",
+                "8000:80@192.168.65.4 | 8000:80@192.168.65.4",
+                "1-65535:1-65535/UDP@web-1.test | 1-65535:1-65535/udp@web-1.test"
             })
-    void whatIsMeantIsUnderstood(String text, String meaning) throws SettingsException {
+    void whatIsMeantIsUnderstood(String text, String meaning) {
         assertThat(parse(text)).hasToString(meaning);
     }
 
@@ -41,7 +42,10 @@ class PublishedPortTest {
                 ":",
                 "80:",
                 ":80",
-                "0:80",
+                "0-1:80-81",
+                "/run/d.sock",
+                "/run/d.sock:0",
+                "/run/d.sock:80/udp",
                 "80:0",
                 "65536:80",
                 "-1:80",
@@ -66,26 +70,19 @@ class PublishedPortTest {
             })
     void whatCannotBeIsRefusedWithTheValue(String text) {
         assertThatThrownBy(() -> parse(text))
-                .isInstanceOf(SettingsException.class)
-                .hasMessageStartingWith("--publish: ")
+                .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("'" + text + "'");
     }
 
     @Test
-    void twoPortsOnOnePortOfTheHostClash() throws SettingsException {
+    void twoPortsOnOnePortOfTheHostClash() {
         assertThat(parse("80:1").clashesWith(parse("80:2"))).isTrue();
         assertThat(parse("80-90:1-11").clashesWith(parse("85:2"))).isTrue();
+        assertThat(parse("127.0.0.1:80:1").clashesWith(parse("80:2"))).isTrue();
+        assertThat(parse("0:80").clashesWith(parse("0:80"))).isFalse();
         assertThat(parse("0.0.0.0:80:1").clashesWith(parse("80:2"))).isTrue();
         assertThat(parse("80:1").clashesWith(parse("80:2/udp"))).isFalse();
         assertThat(parse("127.0.0.2:80:1").clashesWith(parse("80:2"))).isFalse();
         assertThat(parse("80-90:1-11").clashesWith(parse("91:2"))).isFalse();
-    }
-
-    @Test
-    void withSeveralVmsAPortNamesItsOwn() {
-        SettingSource source = new SettingSource();
-        source.put("vm", List.of(new Value("--vm", "qemu:/a"), new Value("--vm", "qemu:/b")));
-        source.put("publish", List.of(new Value("--publish", "80:80")));
-        assertThatThrownBy(() -> Settings.from(source)).hasMessageContaining("'80:80' names no VM, but there are 2");
     }
 }

@@ -1,0 +1,82 @@
+package dev.slipway.control;
+
+import dev.slipway.ethernet.Transport;
+import dev.slipway.publish.PortRequest;
+import dev.slipway.publish.PortRequest.Protocol;
+import dev.slipway.publish.PublishException;
+import dev.slipway.publish.PublishedPorts;
+import io.netty.bootstrap.Bootstrap;
+import io.netty.buffer.Unpooled;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.socket.DuplexChannel;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Connections of the API that become connections to a port of a guest. Each goes by way of a Unix socket that exists, in a
+ * folder of its own, just long enough to be connected to.
+ */
+final class Tunnels {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Tunnels.class);
+
+    private final PublishedPorts ports;
+    private final Transport transport;
+
+    Tunnels(PublishedPorts ports, Transport transport) {
+        this.ports = ports;
+        this.transport = transport;
+    }
+
+    /** Says OK in two bytes, and joins the connection with the guest's port; closes it if that cannot be. */
+    void open(Channel connection, int guest, int port) {
+        connection.config().setAutoRead(false);
+        connection.writeAndFlush(Unpooled.copiedBuffer("OK", StandardCharsets.US_ASCII));
+        try {
+            Path folder = Files.createTempDirectory("slipway");
+            Path socket = folder.resolve("tunnel");
+            ports.publish(
+                    List.of(new PortRequest(Protocol.UNIX, Optional.empty(), 0, Optional.of(socket), guest, "", port)),
+                    "tunnel");
+            new Bootstrap()
+                    .group(connection.eventLoop())
+                    .channel(transport.unixChannel())
+                    .option(ChannelOption.AUTO_READ, false)
+                    .handler(new ChannelInboundHandlerAdapter())
+                    .connect(transport.unixAddress(socket))
+                    .addListener(done -> {
+                        remove(socket);
+                        Channel other = ((ChannelFuture) done).channel();
+                        if (done.isSuccess()) {
+                            Relay.join((DuplexChannel) connection, (DuplexChannel) other);
+                        } else {
+                            connection.close();
+                        }
+                    });
+        } catch (IOException | PublishException e) {
+            LOG.warn("tunnel to port {} of a guest: {}", port, e.getMessage());
+            connection.close();
+        }
+    }
+
+    private void remove(Path socket) {
+        try {
+            ports.unpublish(Protocol.UNIX, socket.toString());
+            Files.deleteIfExists(socket.getParent());
+        } catch (PublishException e) {
+            LOG.debug("tunnel: {}", e.getMessage());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}

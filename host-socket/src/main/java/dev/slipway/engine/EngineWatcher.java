@@ -1,0 +1,223 @@
+package dev.slipway.engine;
+
+import com.fasterxml.jackson.jr.ob.JSON;
+import dev.slipway.ethernet.Transport;
+import dev.slipway.publish.PortRequest;
+import dev.slipway.publish.PublishedPorts;
+import io.netty.bootstrap.Bootstrap;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelHandler;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.EventLoop;
+import io.netty.handler.codec.http.DefaultFullHttpRequest;
+import io.netty.handler.codec.http.HttpClientCodec;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpMethod;
+import io.netty.handler.codec.http.HttpObjectAggregator;
+import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.timeout.ReadTimeoutHandler;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Follows one engine; see the package's documentation. Everything runs on one event loop, that of the published ports.
+ */
+public final class EngineWatcher implements AutoCloseable {
+
+    static final int MAX_ANSWER = 8 << 20;
+    private static final int ANSWER_SECONDS = 10;
+    private static final int RETRY_MILLIS = 500;
+    /** Events come in bursts, and one look serves for all of them. */
+    private static final int SETTLE_MILLIS = 50;
+
+    private static final Logger LOG = LoggerFactory.getLogger(EngineWatcher.class);
+
+    private final Path socket;
+    private final EventLoop loop;
+    private final Transport transport;
+    private final PublishedPorts ports;
+    private Map<String, List<PortRequest>> published = new HashMap<>();
+    private Channel events;
+    private boolean lookQueued;
+    private boolean looking;
+    private boolean lookAgain;
+    private String said = "";
+    private boolean closed;
+
+    private EngineWatcher(Path socket, EventLoop loop, Transport transport, PublishedPorts ports) {
+        this.socket = socket;
+        this.loop = loop;
+        this.transport = transport;
+        this.ports = ports;
+    }
+
+    /**
+     * Begins to follow an engine, which need not be there yet.
+     *
+     * @param socket of its API
+     * @param loop of the published ports
+     */
+    public static EngineWatcher watch(Path socket, EventLoop loop, Transport transport, PublishedPorts ports) {
+        EngineWatcher watcher = new EngineWatcher(socket, loop, transport, ports);
+        loop.execute(watcher::listen);
+        return watcher;
+    }
+
+    /** Asks for events; what happens before the answer begins is seen by the first look. */
+    private void listen() {
+        if (closed) {
+            return;
+        }
+        connect(
+                new EventLines(this),
+                false,
+                channel -> {
+                    events = channel;
+                    // Without the engine's word that it listens there is nothing to wait for but the end.
+                    channel.closeFuture().addListener(done -> retry());
+                },
+                "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D",
+                this::retry);
+    }
+
+    private void retry() {
+        events = null;
+        if (!closed) {
+            loop.schedule(this::listen, RETRY_MILLIS, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    /** Something happened, or may have. */
+    void changed() {
+        if (looking) {
+            lookAgain = true;
+        } else if (!lookQueued && !closed) {
+            lookQueued = true;
+            loop.schedule(this::look, SETTLE_MILLIS, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    private void look() {
+        lookQueued = false;
+        if (closed) {
+            return;
+        }
+        looking = true;
+        connect(new ContainerList(this), true, channel -> {}, "/containers/json", () -> looked(null));
+    }
+
+    /** The list has come; null if it has not, and then nothing changes. */
+    void looked(byte[] json) {
+        looking = false;
+        if (closed) {
+            return;
+        }
+        boolean understood = json != null && understood(json);
+        // Without a connection for events the next one begins with a look.
+        boolean again = lookAgain || !understood && events != null;
+        lookAgain = false;
+        if (again) {
+            lookQueued = true;
+            loop.schedule(this::look, understood ? SETTLE_MILLIS : RETRY_MILLIS, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    private boolean understood(byte[] json) {
+        try {
+            carryOut(ContainerPort.of(JSON.std.listFrom(json)));
+            report("");
+            return true;
+        } catch (IOException | RuntimeException e) {
+            report("its list of containers makes no sense: " + firstLine(e));
+            return false;
+        }
+    }
+
+    private static String firstLine(Exception e) {
+        String text = String.valueOf(e.getMessage());
+        int end = text.indexOf('\n');
+        return end < 0 ? text : text.substring(0, end);
+    }
+
+    private void carryOut(List<ContainerPort> wanted) {
+        Map<String, List<PortRequest>> target = new HashMap<>();
+        for (ContainerPort port : wanted) {
+            target.computeIfAbsent(port.owner(), owner -> new ArrayList<>()).add(port.request());
+        }
+        for (Map.Entry<String, List<PortRequest>> each : published.entrySet()) {
+            if (!each.getValue().equals(target.get(each.getKey()))) {
+                ports.unpublishAllOf(each.getKey());
+            }
+        }
+        for (Map.Entry<String, List<PortRequest>> each : target.entrySet()) {
+            if (!each.getValue().equals(published.get(each.getKey()))) {
+                ports.publishWhenFree(each.getValue(), each.getKey());
+            }
+        }
+        published = target;
+    }
+
+    /** Says what is wrong with the engine, each thing once. */
+    void report(String problem) {
+        if (!problem.equals(said)) {
+            said = problem;
+            if (!problem.isEmpty()) {
+                LOG.warn("engine at {}: {}; what is published stays, and it is asked again", socket, problem);
+            }
+        }
+    }
+
+    /** What to do with a connection that was made. */
+    private interface Connected {
+        void connected(Channel channel);
+    }
+
+    private void connect(ChannelHandler answer, boolean whole, Connected made, String path, Runnable failed) {
+        Bootstrap bootstrap = new Bootstrap()
+                .group(loop)
+                .channel(transport.unixChannel())
+                .handler(new ChannelInitializer<Channel>() {
+                    @Override
+                    protected void initChannel(Channel channel) {
+                        channel.pipeline().addLast(new HttpClientCodec());
+                        if (whole) {
+                            channel.pipeline()
+                                    .addFirst(new ReadTimeoutHandler(ANSWER_SECONDS, TimeUnit.SECONDS))
+                                    .addLast(new HttpObjectAggregator(MAX_ANSWER));
+                        }
+                        channel.pipeline().addLast(answer);
+                    }
+                });
+        ChannelFuture connecting = bootstrap.connect(transport.unixAddress(socket));
+        connecting.addListener(done -> {
+            if (!done.isSuccess() || closed) {
+                connecting.channel().close();
+                failed.run();
+                return;
+            }
+            made.connected(connecting.channel());
+            DefaultFullHttpRequest request = new DefaultFullHttpRequest(HttpVersion.HTTP_1_1, HttpMethod.GET, path);
+            request.headers().set(HttpHeaderNames.HOST, "engine");
+            connecting.channel().writeAndFlush(request);
+        });
+    }
+
+    /** Stops following; what is published is taken back by its owner, {@link PublishedPorts}. */
+    @Override
+    public void close() {
+        loop.execute(() -> {
+            closed = true;
+            if (events != null) {
+                events.close();
+            }
+        });
+    }
+}

@@ -1,0 +1,18 @@
+/**
+ * Ports of guests that are ports of the host.
+ *
+ * <p>Theory of operation: {@link dev.slipway.publish.PublishedPorts} is the one list of what is published, whoever asked
+ * for it (settings, API, a container engine). All listening sockets live on one event loop that is no VM's. A connection
+ * is accepted there and moves, before a byte of it is read, to the event loop of the VM that has the port; there it is
+ * joined with a connection to the guest. So it is accepted only as far as the host's kernel does that by itself: a guest
+ * that refuses means a reset for the client. Datagrams are handed over one by one, each client being one conversation.
+ *
+ * <p>The first who holds a port keeps it. Who comes later is told why not, or, if it asked for that, is listed with the
+ * reason and gets the port when it is free.
+ *
+ * <p>Limits: {@value dev.slipway.publish.PublishedPorts#MAX_PORTS} ports; {@value
+ * dev.slipway.publish.UdpListener#MAX_CLIENTS} clients of a UDP port, the longest idle makes room. Guests are reached by
+ * IPv4. Clients may come by IPv4, IPv6 or a Unix socket; a client that is not told apart by an IPv4 address outside the
+ * guest's network is seen as the gateway.
+ */
+package dev.slipway.publish;

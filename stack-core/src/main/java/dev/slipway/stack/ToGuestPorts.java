@@ -1,0 +1,188 @@
+package dev.slipway.stack;
+
+import dev.slipway.dhcp.LeaseTable;
+import dev.slipway.ip.Neighbours;
+import dev.slipway.seam.FrameSink;
+import dev.slipway.seam.HostStream;
+import dev.slipway.seam.StackSettings;
+import dev.slipway.tcp.TcpTable;
+import dev.slipway.udp.UdpForwards;
+import dev.slipway.wire.ArpPacket;
+import dev.slipway.wire.EthernetFrame;
+import dev.slipway.wire.Frame;
+import dev.slipway.wire.MacAddress;
+import java.lang.foreign.MemorySegment;
+import java.util.function.Function;
+import java.util.function.IntConsumer;
+
+/**
+ * The way from the host to ports of the guest: connections and datagrams that clients of the host begin.
+ *
+ * <p>The guest may be asked for by an address beyond its own, one that it routes to (a container of its): that is sent to
+ * the card that the guest itself uses, and answers from there are the guest's. A guest in the subnet that was not heard
+ * of yet is asked for by ARP, and the SYN finds it when it is repeated.
+ *
+ * <p>All addresses are IPv4 in network order. Belongs to the thread that owns the stack.
+ */
+public final class ToGuestPorts {
+
+    /** The ports that a client is shown at when its own is taken (RFC 6335, section 6). */
+    private static final int FIRST_EPHEMERAL = 49_152;
+
+    private static final int EPHEMERAL = 65_536 - FIRST_EPHEMERAL;
+    private static final int TRIES = 64;
+
+    private final StackSettings settings;
+    private final FrameSink toGuest;
+    private final Neighbours neighbours;
+    private final LeaseTable leases;
+    private final TcpTable tcp;
+    private final UdpForwards udp;
+    private IntConsumer addressListener = address -> {};
+    private int guestAddress;
+    private long guestMac;
+    private int nextPort;
+
+    ToGuestPorts(
+            StackSettings settings,
+            FrameSink toGuest,
+            Neighbours neighbours,
+            LeaseTable leases,
+            TcpTable tcp,
+            UdpForwards udp) {
+        this.settings = settings;
+        this.toGuest = toGuest;
+        this.neighbours = neighbours;
+        this.leases = leases;
+        this.tcp = tcp;
+        this.udp = udp;
+    }
+
+    /** Who is told of each address of the subnet that the guest comes to use. */
+    public void whenGuestAddress(IntConsumer listener) {
+        addressListener = listener;
+    }
+
+    /** The address that the guest began to use last, or 0 if it has none yet. */
+    public int guestAddress() {
+        return guestAddress;
+    }
+
+    void guestIsAt(int address, long mac) {
+        guestAddress = address;
+        guestMac = mac;
+        addressListener.accept(address);
+    }
+
+    void reset() {
+        guestAddress = 0;
+        guestMac = 0;
+    }
+
+    /**
+     * Opens a TCP connection to the guest for one that the host has accepted.
+     *
+     * @param seenAs the address that the guest is to see as the caller's
+     * @param seenPort the caller's port; another one is shown if that is taken
+     * @param factory makes the host's side, told whom to tell; not called if this fails
+     * @return false if the guest cannot be reached, or has too many connections
+     */
+    public boolean connect(
+            int guest,
+            int guestPort,
+            int seenAs,
+            int seenPort,
+            Function<HostStream.Listener, HostStream> factory,
+            long now) {
+        if (!find(guest)) {
+            return false;
+        }
+        int port = seenPort;
+        for (int tries = 0; port == 0 || tcp.isTaken(guest, guestPort, seenAs, port); tries++) {
+            if (tries == TRIES) {
+                return false;
+            }
+            port = ephemeral();
+        }
+        return tcp.open(guest, guestPort, seenAs, port, factory, now);
+    }
+
+    /** A port that a client may be shown at, each time another. */
+    private int ephemeral() {
+        nextPort = (nextPort + 1) % EPHEMERAL;
+        return FIRST_EPHEMERAL + nextPort;
+    }
+
+    /**
+     * Chooses the port that a UDP client is shown at.
+     *
+     * @return its own if no other client is shown at it, else a free one; 0 if there is none
+     */
+    public int shownPort(int guest, int guestPort, int seenAs, int clientPort) {
+        int port = clientPort;
+        for (int tries = 0; tries < TRIES; tries++) {
+            if (port != 0 && !udp.isTaken(guest, guestPort, seenAs, port)) {
+                return port;
+            }
+            port = ephemeral();
+        }
+        return 0;
+    }
+
+    /**
+     * Hands a datagram of a client to the guest.
+     *
+     * @param seenPort from {@link #shownPort}
+     * @return false if the guest cannot be reached
+     */
+    public boolean deliver(
+            int guest,
+            int guestPort,
+            int seenAs,
+            int seenPort,
+            UdpForwards.Client client,
+            MemorySegment payload,
+            long offset,
+            int length,
+            long now) {
+        if (!find(guest)) {
+            return false;
+        }
+        udp.deliver(guest, guestPort, seenAs, seenPort, client, payload, offset, length, now);
+        return true;
+    }
+
+    /** Makes sure that frames for an address go to a card, or at least that the guest is asked for it. */
+    private boolean find(int guest) {
+        if (guest == 0 || settings.isOwn(guest)) {
+            return false;
+        }
+        if (neighbours.macOf(guest) != 0) {
+            return true;
+        }
+        if (!settings.contains(guest)) {
+            return guestMac != 0 && neighbours.bind(guest, guestMac);
+        }
+        long owner = leases.ownerOf(guest);
+        if (owner != 0 && owner == guestMac) {
+            return neighbours.bind(guest, owner);
+        }
+        ask(guest);
+        return true;
+    }
+
+    private void ask(int address) {
+        Frame frame = toGuest.begin(EthernetFrame.HEADER_LENGTH + ArpPacket.LENGTH);
+        EthernetFrame.write(
+                frame.bytes(), frame.offset(), MacAddress.BROADCAST, settings.gatewayMac(), EthernetFrame.TYPE_ARP);
+        ArpPacket.write(
+                frame.bytes(),
+                frame.offset() + EthernetFrame.HEADER_LENGTH,
+                ArpPacket.REQUEST,
+                settings.gatewayMac(),
+                settings.gateway(),
+                0,
+                address);
+        toGuest.send(frame);
+    }
+}
