@@ -24,7 +24,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Connections of the API that become connections to a port of a guest. Each goes by way of a Unix socket that exists, in a
- * folder of its own, just long enough to be connected to.
+ * folder of its own that only this user can enter, as long as the connection goes on.
  */
 final class Tunnels {
 
@@ -44,7 +44,7 @@ final class Tunnels {
         connection.writeAndFlush(Unpooled.copiedBuffer("OK", StandardCharsets.US_ASCII));
         try {
             Path folder = Files.createTempDirectory("slipway");
-            Path socket = folder.resolve("tunnel");
+            Path socket = folder.resolve(PublishedPorts.TUNNEL);
             ports.publish(
                     List.of(new PortRequest(Protocol.UNIX, Optional.empty(), 0, Optional.of(socket), guest, "", port)),
                     "tunnel");
@@ -55,7 +55,8 @@ final class Tunnels {
                     .handler(new ChannelInboundHandlerAdapter())
                     .connect(transport.unixAddress(socket))
                     .addListener(done -> {
-                        remove(socket);
+                        // Not at once: what waits to be accepted would be reset.
+                        connection.closeFuture().addListener(closed -> remove(socket));
                         Channel other = ((ChannelFuture) done).channel();
                         if (done.isSuccess()) {
                             Relay.join((DuplexChannel) connection, (DuplexChannel) other);

@@ -30,6 +30,9 @@ import org.slf4j.LoggerFactory;
  */
 public final class PublishedPorts implements AutoCloseable {
 
+    /** The owner of what is published for a single connection, which {@link #list} leaves out. */
+    public static final String TUNNEL = "tunnel";
+
     /** Ports at a time. */
     public static final int MAX_PORTS = 8_192;
 
@@ -177,6 +180,9 @@ public final class PublishedPorts implements AutoCloseable {
     private static List<Published> published(Collection<Entry> entries) {
         List<Published> list = new ArrayList<>();
         for (Entry entry : entries) {
+            if (entry.owner.equals(TUNNEL)) {
+                continue;
+            }
             list.add(new Published(entry.request, entry.owner, Optional.ofNullable(entry.failure)));
         }
         return list;
@@ -227,7 +233,7 @@ public final class PublishedPorts implements AutoCloseable {
         if (!entries.contains(entry)) {
             entries.add(entry);
         }
-        LOG.info("{}: {} is published", entry.owner, entry.request);
+        LOG.debug("{}: {} is published", entry.owner, entry.request);
     }
 
     /** What the system says, without the names of its calls and classes. */

@@ -7,6 +7,7 @@ import dev.slipway.control.ApiClient;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.URLEncoder;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.DatagramChannel;
@@ -20,6 +21,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -44,6 +46,18 @@ class GuestPublishTest {
         machines = started;
         guestAddress = started.online().values().get("ip");
         api = new ApiClient(started.apiSocket());
+    }
+
+    @AfterEach
+    void nothingStaysPublished() throws IOException {
+        for (Object each : published()) {
+            Map<?, ?> port = (Map<?, ?>) each;
+            api.ask(
+                    "DELETE",
+                    "/v1/ports?protocol=" + port.get("protocol") + "&local="
+                            + URLEncoder.encode(String.valueOf(port.get("local")), StandardCharsets.UTF_8),
+                    null);
+        }
     }
 
     /** Publishes and returns the host's ports. */
