@@ -51,6 +51,7 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
     private final HeadReader responses = new HeadReader();
     private Stage stage = Stage.HEAD;
     private Runnable cancelTimer = () -> {};
+    private boolean timing;
 
     private HttpHead request;
     private HttpBody requestBody;
@@ -111,11 +112,12 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
             }
             if (complete) {
                 cancelTimer.run();
-                cancelTimer = () -> {};
+                timing = false;
                 return true;
             }
-            if (requests.hasBegun()) {
-                cancelTimer.run();
+            if (requests.hasBegun() && !timing) {
+                // From its first byte on: a byte now and then does not keep it waiting for ever.
+                timing = true;
                 cancelTimer = context.after(HEAD_MILLIS, () -> error(408, "the request's head did not come in time"));
             }
         }
