@@ -9,6 +9,7 @@ import io.netty.handler.codec.http.HttpResponseStatus;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * A guest's connection that speaks HTTP/1.x: to a server of the web without knowing of a proxy, or to the gateway's
@@ -30,6 +31,7 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
     /** How long half a head may wait for the rest, in milliseconds. */
     static final int HEAD_MILLIS = 60_000;
 
+    private static final Set<String> REPEATABLE = Set.of("GET", "HEAD", "OPTIONS", "PUT", "DELETE");
     private static final int PIECE = 64 << 10;
     private static final byte[] ESTABLISHED =
             "HTTP/1.1 200 Connection established\r\n\r\n".getBytes(StandardCharsets.ISO_8859_1);
@@ -49,6 +51,7 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
     private final HeadReader responses = new HeadReader();
     private Stage stage = Stage.HEAD;
     private Runnable cancelTimer = () -> {};
+    private boolean timing;
 
     private HttpHead request;
     private HttpBody requestBody;
@@ -109,11 +112,12 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
             }
             if (complete) {
                 cancelTimer.run();
-                cancelTimer = () -> {};
+                timing = false;
                 return true;
             }
-            if (requests.hasBegun()) {
-                cancelTimer.run();
+            if (requests.hasBegun() && !timing) {
+                // From its first byte on: a byte now and then does not keep it waiting for ever.
+                timing = true;
                 cancelTimer = context.after(HEAD_MILLIS, () -> error(408, "the request's head did not come in time"));
             }
         }
@@ -157,7 +161,7 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
         target = new HttpTarget(found.get().target(), target.path());
         prepareHead(head, found.get(), wanted);
         context.counters().requests++;
-        if (upstream != null && leadsThere(found.get(), wanted)) {
+        if (upstream != null && isRepeatable() && leadsThere(found.get(), wanted)) {
             reused = true;
             send();
         } else {
@@ -170,6 +174,15 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
                 && way == wantedWay
                 && route.proxy().equals(wanted.proxy())
                 && (way == Way.FORWARD || route.target().equals(wanted.target()));
+    }
+
+    /**
+     * Whether a request may be sent again if the connection breaks (RFC 9110, section 9.2.2). Only such a request goes on
+     * a connection that is there already: proxies close them without saying so before, and whether one has just done
+     * that is learned by using it.
+     */
+    private boolean isRepeatable() {
+        return requestBody.kind() == HttpBody.Kind.NONE && REPEATABLE.contains(request.method());
     }
 
     private void dial(ProxyRoute wanted, Way wantedWay) {
@@ -405,8 +418,7 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
         if (stage != Stage.EXCHANGE) {
             return;
         }
-        boolean repeatable = reused && !responseBegun && requestBody.kind() == HttpBody.Kind.NONE;
-        if (repeatable) {
+        if (reused && !responseBegun) {
             // It was closed while the request was on its way, which is nothing that the guest did wrong.
             dial(route, way);
         } else if (responseBody == null) {

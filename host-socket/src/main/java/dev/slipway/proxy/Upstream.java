@@ -27,7 +27,6 @@ final class Upstream extends ChannelInboundHandlerAdapter implements ReadLimit.R
     private Runnable cancelDial = () -> {};
     private boolean open;
     private boolean closed;
-    private boolean readAsked;
     private boolean ended;
     private long pending;
     private boolean endWanted;
@@ -171,10 +170,14 @@ final class Upstream extends ChannelInboundHandlerAdapter implements ReadLimit.R
 
     /** The owner has room again. */
     void resume() {
-        if (open && !closed && !readAsked && !ended && owner.hasRoom()) {
-            readAsked = true;
-            channel.read();
+        if (open && !closed && !ended && !channel.config().isAutoRead() && owner.hasRoom()) {
+            channel.config().setAutoRead(true);
         }
+    }
+
+    /** Reads no more until {@link #resume}. Between the two nothing is asked of the kernel but to be told of bytes. */
+    private void pause() {
+        channel.config().setAutoRead(false);
     }
 
     @Override
@@ -184,7 +187,7 @@ final class Upstream extends ChannelInboundHandlerAdapter implements ReadLimit.R
 
     @Override
     public void readBegins() {
-        readAsked = false;
+        // With automatic reading there is nothing to ask for again.
     }
 
     @Override
@@ -202,12 +205,10 @@ final class Upstream extends ChannelInboundHandlerAdapter implements ReadLimit.R
             bytes.release();
         } else {
             owner.received(bytes);
+            if (!closed && !owner.hasRoom()) {
+                pause();
+            }
         }
-    }
-
-    @Override
-    public void channelReadComplete(ChannelHandlerContext handler) {
-        resume();
     }
 
     @Override
@@ -226,6 +227,8 @@ final class Upstream extends ChannelInboundHandlerAdapter implements ReadLimit.R
     public void exceptionCaught(ChannelHandlerContext handler, Throwable cause) {
         if (cause != ReadLimit.QueueFull.INSTANCE) {
             lost();
+        } else if (!closed) {
+            pause();
         }
     }
 

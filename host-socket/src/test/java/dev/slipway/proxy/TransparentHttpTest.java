@@ -259,8 +259,9 @@ final class TransparentHttpTest {
                     connection.readHead();
                 });
                 GuestSocket guest = connectWith(proxy)) {
-            for (int i = 0; i < 4; i++) {
-                assertThat(guest.send("GET / HTTP/1.1\r\nHost: a.b\r\n\r\n").readResponse())
+            for (String method : new String[] {"GET", "GET", "POST", "POST", "GET"}) {
+                assertThat(guest.send(method + " / HTTP/1.1\r\nHost: a.b\r\n\r\n")
+                                .readResponse())
                         .endsWith("ok");
             }
         }
@@ -317,11 +318,10 @@ final class TransparentHttpTest {
     void chunksPassUnchangedBothWaysWithTheirTrailers() throws Exception {
         String chunks = "4;x=1\r\nWiki\r\n6\r\npedia \r\n0\r\nX-Sum: 9\r\n\r\n";
         try (ScriptedServer proxy = ScriptedServer.start(connection -> {
-                    for (int i = 0; i < 2; i++) {
-                        heads.add(connection.readHead());
-                        String body = connection.read(chunks.length());
-                        connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body);
-                    }
+                    heads.add(connection.readHead());
+                    String body = connection.read(chunks.length());
+                    connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body);
+                    connection.in().read();
                 });
                 GuestSocket guest = connectWith(proxy)) {
             for (int i = 0; i < 2; i++) {
@@ -330,7 +330,8 @@ final class TransparentHttpTest {
                 assertThat(guest.readText(chunks.length())).isEqualTo(chunks);
                 assertThat(heads.poll()).contains("\r\nTransfer-Encoding: chunked\r\n");
             }
-            assertThat(proxy.connections).hasValue(1);
+            // What cannot be sent again does not go on a connection that may have been closed in the meantime.
+            assertThat(proxy.connections).hasValue(2);
         }
     }
 
