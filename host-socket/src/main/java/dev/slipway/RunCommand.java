@@ -27,6 +27,7 @@ final class RunCommand implements Command {
     /** Netty's native part takes longer to come up than the flags take to be read, and a core is free for it. */
     @Override
     public void prepare() {
+        Logging.form();
         Thread.ofPlatform().daemon().name("prepare-transport").start(Transport.EPOLL::isAvailable);
     }
 
