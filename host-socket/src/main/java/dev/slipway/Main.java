@@ -22,6 +22,7 @@ public final class Main {
         Usage: slipway COMMAND [OPTIONS]
 
           run      Serves the network of one or more VMs until it is stopped
+          shell    Runs a command whose only network is Slipway, no VM needed
           demo     Shows all of it at work on this machine, in seconds, without a VM
           probe    Acts as a VM on a frame socket, says what works and how fast
           help     Explains a command: slipway help run
@@ -69,7 +70,7 @@ public final class Main {
                 Command command = command(first);
                 if (command == null) {
                     err.println("slipway: " + first + ": unknown " + (first.startsWith("-") ? "option" : "command")
-                            + " (run, demo, probe, help, --version)");
+                            + " (run, shell, demo, probe, help, --version)");
                     return Command.USAGE;
                 }
                 return run(command, Arrays.copyOfRange(args, 1, args.length), out, err);
@@ -84,7 +85,7 @@ public final class Main {
         }
         Command command = command(args[1]);
         if (command == null) {
-            err.println("slipway: help: unknown command '" + args[1] + "' (run, demo, probe)");
+            err.println("slipway: help: unknown command '" + args[1] + "' (run, shell, demo, probe)");
             return Command.USAGE;
         }
         usage(command).usage(out);
@@ -96,6 +97,7 @@ public final class Main {
             case "run" -> new RunCommand();
             case "demo" -> new DemoCommand();
             case "probe" -> new ProbeCommand();
+            case "shell" -> new ShellCommand();
             case "train" -> new TrainCommand();
             default -> null;
         };

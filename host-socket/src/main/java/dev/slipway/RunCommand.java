@@ -61,7 +61,7 @@ final class RunCommand implements Command {
         return spec;
     }
 
-    private static OptionSpec option(SettingKey key) {
+    static OptionSpec option(SettingKey key) {
         OptionSpec.Builder option =
                 key == SettingKey.PUBLISH ? OptionSpec.builder("-p", key.flag()) : OptionSpec.builder(key.flag());
         option.description(key.help().replace("%", "%%")).hidden(key.kind() == SettingKey.Kind.HIDDEN);
