@@ -22,6 +22,7 @@ public final class Main {
         Usage: slipway COMMAND [OPTIONS]
 
           run      Serves the network of one or more VMs until it is stopped
+          shell    Runs a command whose only network is Slipway, no VM needed
           demo     Shows all of it at work on this machine, in seconds, without a VM
           probe    Acts as a VM on a frame socket, says what works and how fast
           ports    Lists the ports that a running network publishes
@@ -74,7 +75,7 @@ public final class Main {
                 Command command = command(first);
                 if (command == null) {
                     err.println("slipway: " + first + ": unknown " + (first.startsWith("-") ? "option" : "command")
-                            + " (run, demo, probe, ports, publish, unpublish, flows, stats, help, --version)");
+                            + " (run, shell, demo, probe, ports, publish, unpublish, flows, stats, help, --version)");
                     return Command.USAGE;
                 }
                 return run(command, Arrays.copyOfRange(args, 1, args.length), out, err);
@@ -90,7 +91,7 @@ public final class Main {
         Command command = command(args[1]);
         if (command == null) {
             err.println("slipway: help: unknown command '" + args[1]
-                    + "' (run, demo, probe, ports, publish, unpublish, flows, stats)");
+                    + "' (run, shell, demo, probe, ports, publish, unpublish, flows, stats)");
             return Command.USAGE;
         }
         usage(command).usage(out);
@@ -103,6 +104,7 @@ public final class Main {
             case "demo" -> new DemoCommand();
             case "probe" -> new ProbeCommand();
             case "ports", "publish", "unpublish", "flows", "stats" -> new ApiCommand(name);
+            case "shell" -> new ShellCommand();
             case "train" -> new TrainCommand();
             default -> null;
         };

@@ -36,6 +36,7 @@ final class RunCommand implements Command {
     /** Netty's native part takes longer to come up than the flags take to be read, and a core is free for it. */
     @Override
     public void prepare() {
+        Logging.form();
         Thread.ofPlatform().daemon().name("prepare-transport").start(Transport.EPOLL::isAvailable);
     }
 
@@ -69,7 +70,7 @@ final class RunCommand implements Command {
         return spec;
     }
 
-    private static OptionSpec option(SettingKey key) {
+    static OptionSpec option(SettingKey key) {
         OptionSpec.Builder option =
                 key == SettingKey.PUBLISH ? OptionSpec.builder("-p", key.flag()) : OptionSpec.builder(key.flag());
         option.description(key.help().replace("%", "%%")).hidden(key.kind() == SettingKey.Kind.HIDDEN);

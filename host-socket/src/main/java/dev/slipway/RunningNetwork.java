@@ -16,7 +16,6 @@ import dev.slipway.proxy.ProxySettings;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.wire.DropReason;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -39,10 +38,6 @@ final class RunningNetwork implements AutoCloseable {
      * @throws SettingsException if the system property names a transport that is not there
      */
     static RunningNetwork start(Settings settings) throws IOException, SettingsException {
-        List<Path> sockets = new ArrayList<>();
-        for (Settings.VmSocket vm : settings.vms()) {
-            sockets.add(vm.path());
-        }
         HostPolicy policy = new HostPolicy(settings.hostAccess(), settings.allowLinkLocal());
         Transport transport =
                 settings.transport().isPresent() ? settings.transport().get() : bestTransport();
@@ -51,7 +46,7 @@ final class RunningNetwork implements AutoCloseable {
                 policy,
                 settings.resolver(),
                 transport,
-                sockets,
+                settings.vms(),
                 settings.capture(),
                 settings.faults(),
                 settings.proxies(),
@@ -124,6 +119,7 @@ final class RunningNetwork implements AutoCloseable {
         counters.put("connectionsRefused", link.refusedConnections());
         counters.put("framesOversize", link.oversizeFromGuest());
         counters.put("badFrameLengths", link.badLengthsFromGuest());
+        counters.put("badOffloadsFromGuest", link.badOffloadsFromGuest());
         counters.put("linkFailures", link.failures());
     }
 

@@ -7,8 +7,9 @@ enum SettingKey {
     VM(
             "SCHEME:PATH",
             Kind.LIST,
-            "A VM's frame socket, which Slipway creates. The scheme says how frames come:"
-                    + " qemu is QEMU's -netdev stream. May be given several times, each VM has a network of its own."),
+            "Where a VM connects; Slipway creates it. The scheme says how frames come: qemu:PATH is a socket for"
+                    + " QEMU's -netdev stream, tap:NETNS[/IF] a TAP device in a network namespace. May be given several"
+                    + " times, each VM has a network of its own."),
     API("PATH", Kind.ONE, "Unix socket of the control API (mode 0600). Default: none"),
     PUBLISH(
             "[ADDR:]HOST:GUEST[/udp][@VM]",

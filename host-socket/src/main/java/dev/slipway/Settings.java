@@ -2,15 +2,20 @@ package dev.slipway;
 
 import dev.slipway.SettingSource.Value;
 import dev.slipway.dhcp.DhcpSettings;
+import dev.slipway.ethernet.ChannelScheme;
 import dev.slipway.ethernet.Faults;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.ethernet.VmChannel;
 import dev.slipway.host.ResolverSettings;
+import dev.slipway.posix.TapDevice;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.publish.PortRange;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.seam.UdpNat;
+import dev.slipway.tap.TapAddress;
 import dev.slipway.wire.IpAddress;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -24,7 +29,7 @@ import java.util.Optional;
 /**
  * Everything {@code run} is told, by flags and by a file, checked as a whole.
  *
- * @param vms the frame sockets, at least one
+ * @param vms where each VM connects, at least one
  * @param api the control API's socket
  * @param published ports to publish
  * @param publishAddress where published ports listen that name no address; empty: localhost
@@ -44,7 +49,7 @@ import java.util.Optional;
  * @param places where each path of a socket or file was written, for error messages
  */
 public record Settings(
-        List<VmSocket> vms,
+        List<VmChannel> vms,
         Optional<Path> api,
         List<PortRange> published,
         Optional<IpAddress> publishAddress,
@@ -67,19 +72,7 @@ public record Settings(
     private static final List<String> UDP_NATS = List.of("full-cone", "symmetric");
     private static final List<String> LOG_LEVELS = List.of("error", "warn", "info", "debug", "trace");
     private static final List<String> LATER_SCHEMES =
-            List.of("dgram", "vfkit", "bess", "vpnkit", "hyperkit", "vhost-user", "tap");
-
-    /**
-     * A VM's frame socket.
-     *
-     * @param scheme how frames come
-     */
-    public record VmSocket(String scheme, Path path) {
-        @Override
-        public String toString() {
-            return scheme + ":" + path;
-        }
-    }
+            List.of("dgram", "vfkit", "bess", "vpnkit", "hyperkit", "vhost-user");
 
     public Settings {
         vms = List.copyOf(vms);
@@ -88,7 +81,7 @@ public record Settings(
     }
 
     static Settings from(SettingSource source) throws SettingsException {
-        List<VmSocket> vms = vms(source);
+        List<VmChannel> vms = vms(source);
         StackSettings stack = stack(source);
         return new Settings(
                 vms,
@@ -111,13 +104,14 @@ public record Settings(
                 places(source, vms));
     }
 
-    private static List<VmSocket> vms(SettingSource source) throws SettingsException {
-        List<VmSocket> vms = new ArrayList<>();
+    private static List<VmChannel> vms(SettingSource source) throws SettingsException {
+        List<VmChannel> vms = new ArrayList<>();
         for (Value value : source.all(SettingKey.VM.key())) {
-            VmSocket vm = vm(value);
-            for (VmSocket other : vms) {
-                if (place(other.path()).equals(place(vm.path()))) {
-                    throw value.wrong("two VMs on one socket: " + vm.path());
+            VmChannel vm = vm(value);
+            for (VmChannel other : vms) {
+                if (isSame(other, vm)) {
+                    throw value.wrong("two VMs on one " + (vm.scheme() == ChannelScheme.TAP ? "device: " : "socket: ")
+                            + vm.place());
                 }
             }
             vms.add(vm);
@@ -128,7 +122,15 @@ public record Settings(
         return vms;
     }
 
-    private static Map<Path, String> places(SettingSource source, List<VmSocket> vms) throws SettingsException {
+    private static boolean isSame(VmChannel one, VmChannel other) {
+        if (one.scheme() == ChannelScheme.TAP || other.scheme() == ChannelScheme.TAP) {
+            return one.scheme() == other.scheme()
+                    && TapAddress.parse(one.place()).equals(TapAddress.parse(other.place()));
+        }
+        return place(one.place()).equals(place(other.place()));
+    }
+
+    private static Map<Path, String> places(SettingSource source, List<VmChannel> vms) throws SettingsException {
         Map<Path, String> places = new HashMap<>();
         for (SettingKey key : List.of(SettingKey.CAPTURE, SettingKey.API)) {
             Value value = source.one(key.key());
@@ -138,24 +140,37 @@ public record Settings(
         }
         List<Value> values = source.all(SettingKey.VM.key());
         for (int i = 0; i < vms.size(); i++) {
-            places.put(vms.get(i).path(), values.get(i).place());
+            places.put(vms.get(i).place(), values.get(i).place());
         }
         return places;
     }
 
-    private static VmSocket vm(Value value) throws SettingsException {
+    private static VmChannel vm(Value value) throws SettingsException {
         int colon = value.text().indexOf(':');
         String scheme = colon < 0 ? "" : value.text().substring(0, colon);
         if (colon < 1 || scheme.contains("/")) {
             throw value.wrong("'" + value.text() + "' is not SCHEME:PATH, for example qemu:/tmp/vm.sock");
         }
         if (LATER_SCHEMES.contains(scheme)) {
-            throw value.wrong("not yet supported: " + scheme + " (supported: qemu)");
+            throw value.wrong("not yet supported: " + scheme + " (supported: " + ChannelScheme.labels() + ")");
         }
-        if (!scheme.equals("qemu")) {
-            throw value.wrong("unknown scheme '" + scheme + "' (supported: qemu)");
+        Optional<ChannelScheme> known = ChannelScheme.of(scheme);
+        if (known.isEmpty()) {
+            throw value.wrong("unknown scheme '" + scheme + "' (supported: " + ChannelScheme.labels() + ")");
         }
-        return new VmSocket(scheme, path(value, value.text().substring(colon + 1)));
+        Path place = path(value, value.text().substring(colon + 1));
+        if (known.get() == ChannelScheme.TAP) {
+            checkDevice(value, place);
+        }
+        return new VmChannel(known.get(), place);
+    }
+
+    private static void checkDevice(Value value, Path place) throws SettingsException {
+        String device = TapAddress.parse(place).device();
+        if (device.contains("/") || device.getBytes(StandardCharsets.UTF_8).length > TapDevice.MAX_NAME) {
+            throw value.wrong("'" + device + "' is no interface's name (at most " + TapDevice.MAX_NAME
+                    + " bytes, no slash); a TAP is NETNS[/IF]");
+        }
     }
 
     private static Path path(Value value, String text) throws SettingsException {
@@ -184,10 +199,12 @@ public record Settings(
         }
     }
 
-    private static Optional<Path> api(SettingSource source, List<VmSocket> vms) throws SettingsException {
+    private static Optional<Path> api(SettingSource source, List<VmChannel> vms) throws SettingsException {
         Optional<Path> api = path(source, SettingKey.API);
-        for (VmSocket vm : vms) {
-            if (api.isPresent() && place(api.get()).equals(place(vm.path()))) {
+        for (VmChannel vm : vms) {
+            if (api.isPresent()
+                    && vm.scheme() != ChannelScheme.TAP
+                    && place(api.get()).equals(place(vm.place()))) {
                 throw source.one(SettingKey.API.key()).wrong("is a VM's socket as well: " + api.get());
             }
         }

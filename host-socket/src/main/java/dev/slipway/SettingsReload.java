@@ -2,8 +2,6 @@ package dev.slipway;
 
 import dev.slipway.proxy.ProxySettings;
 import java.io.IOException;
-import java.lang.reflect.InvocationHandler;
-import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
@@ -62,26 +60,8 @@ final class SettingsReload implements AutoCloseable {
         return reload;
     }
 
-    /** By reflection: the type is no part of Java, and the compiler warns of it in a way that cannot be switched off. */
     private void hearHangUps() {
-        try {
-            Class<?> signal = Class.forName("sun.misc.Signal");
-            Class<?> handler = Class.forName("sun.misc.SignalHandler");
-            InvocationHandler heard = (proxy, method, arguments) -> switch (method.getName()) {
-                case "handle" -> {
-                    hangUp.release();
-                    yield null;
-                }
-                case "equals" -> proxy == arguments[0];
-                case "hashCode" -> System.identityHashCode(proxy);
-                default -> "SIGHUP";
-            };
-            signal.getMethod("handle", signal, handler)
-                    .invoke(
-                            null,
-                            signal.getConstructor(String.class).newInstance("HUP"),
-                            Proxy.newProxyInstance(handler.getClassLoader(), new Class<?>[] {handler}, heard));
-        } catch (ReflectiveOperationException | IllegalArgumentException e) {
+        if (!Signals.hear("HUP", hangUp::release)) {
             LOG.info("SIGHUP cannot be heard here; files are followed all the same");
         }
     }

@@ -4,17 +4,21 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** Exceptions of a link's receiver: each is counted, the first is logged with its stack, the others are silent. */
-final class FailureLog {
+public final class FailureLog {
 
     private static final Logger LOG = LoggerFactory.getLogger(QemuStreamLink.class);
 
     private final LinkCounters counters;
 
-    FailureLog(LinkCounters counters) {
+    /** @param counters where they are counted */
+    public FailureLog(LinkCounters counters) {
         this.counters = counters;
     }
 
-    void log(String event, RuntimeException failure) {
+    /** Counts one, and logs it if it is the first.
+     *
+     * @param event of the receiver in which it happened */
+    public void log(String event, RuntimeException failure) {
         counters.failure();
         if (counters.failures() == 1) {
             LOG.error("a defect while handling '{}' from the guest; later ones are only counted", event, failure);

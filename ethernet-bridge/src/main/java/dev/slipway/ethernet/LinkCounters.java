@@ -13,43 +13,58 @@ public final class LinkCounters {
     private long badLengthsFromGuest;
     private long refusedConnections;
     private long failures;
+    private long badOffloads;
 
-    void fromGuest(int frameLength) {
+    /** A frame came from the guest. */
+    public void fromGuest(int frameLength) {
         framesFromGuest++;
         bytesFromGuest += frameLength;
     }
 
-    void toGuest(int frameLength) {
+    /** A frame went to the guest. */
+    public void toGuest(int frameLength) {
         framesToGuest++;
         bytesToGuest += frameLength;
     }
 
-    void dropToGuest() {
+    /** A frame to the guest was dropped. */
+    public void dropToGuest() {
         dropsToGuest++;
     }
 
-    void dropToGuest(int frames) {
+    /** Frames to the guest were dropped. */
+    public void dropToGuest(int frames) {
         dropsToGuest += frames;
     }
 
-    void connection() {
+    /** A guest attached. */
+    public void connection() {
         connections++;
     }
 
-    void skippedOversize() {
+    /** A frame that is too long was stepped over. */
+    public void skippedOversize() {
         oversizeFromGuest++;
     }
 
-    void lostFraming() {
+    /** What the guest sends cannot be told into frames any more. */
+    public void lostFraming() {
         badLengthsFromGuest++;
     }
 
-    void refusedConnection() {
+    /** A connection was refused. */
+    public void refusedConnection() {
         refusedConnections++;
     }
 
-    void failure() {
+    /** The receiver threw. */
+    public void failure() {
         failures++;
+    }
+
+    /** A frame came with offload fields that cannot be. */
+    public void badOffload() {
+        badOffloads++;
     }
 
     public long framesFromGuest() {
@@ -96,5 +111,10 @@ public final class LinkCounters {
     /** Exceptions that came out of the link's receiver: defects of this program, each survived. */
     public long failures() {
         return failures;
+    }
+
+    /** Frames whose virtio-net header contradicts itself, the frame, or what was agreed; each was dropped. */
+    public long badOffloadsFromGuest() {
+        return badOffloads;
     }
 }

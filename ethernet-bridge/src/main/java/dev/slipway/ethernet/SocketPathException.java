@@ -3,7 +3,10 @@ package dev.slipway.ethernet;
 import java.io.IOException;
 import java.nio.file.Path;
 
-/** A Unix socket cannot be made at a path. The message names the path and says why, for people. */
+/**
+ * A channel cannot be made at its place: a Unix socket at a path, or a TAP device in a namespace. The message names the
+ * place and says why, for people.
+ */
 public final class SocketPathException extends IOException {
 
     private static final long serialVersionUID = 1L;
@@ -21,19 +24,23 @@ public final class SocketPathException extends IOException {
         /** Somebody listens there. */
         IN_USE,
         /** There is a socket that may be neither used nor removed, or the system refused for another reason. */
-        REFUSED
+        REFUSED,
+        /** The network device cannot be made or opened. */
+        NO_DEVICE
     }
 
     private final transient Path path;
     private final Reason reason;
 
-    SocketPathException(Path path, Reason reason, String explanation, Throwable cause) {
+    /** @param explanation what is wrong with it */
+    public SocketPathException(Path path, Reason reason, String explanation, Throwable cause) {
         super(path + ": " + explanation, cause);
         this.path = path;
         this.reason = reason;
     }
 
-    SocketPathException(Path path, Reason reason, String explanation) {
+    /** @param explanation what is wrong with it */
+    public SocketPathException(Path path, Reason reason, String explanation) {
         this(path, reason, explanation, null);
     }
 

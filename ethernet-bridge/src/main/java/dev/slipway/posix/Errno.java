@@ -4,15 +4,20 @@ package dev.slipway.posix;
 public final class Errno {
 
     public static final int EPERM = 1;
+    public static final int ENOENT = 2;
     public static final int EINTR = 4;
     public static final int EIO = 5;
     public static final int EAGAIN = 11;
     public static final int ENOMEM = 12;
     public static final int EACCES = 13;
+    public static final int EFAULT = 14;
+    public static final int EBUSY = 16;
+    public static final int ENODEV = 19;
     public static final int EINVAL = 22;
     public static final int ENFILE = 23;
     public static final int EMFILE = 24;
     public static final int EPIPE = 32;
+    public static final int EBADFD = 77;
     public static final int EMSGSIZE = 90;
     public static final int EPROTONOSUPPORT = 93;
     public static final int EAFNOSUPPORT = 97;
@@ -40,15 +45,20 @@ public final class Errno {
     public static String name(long number) {
         return switch ((int) number) {
             case EPERM -> "EPERM: operation not permitted";
+            case ENOENT -> "ENOENT: no such file";
             case EINTR -> "EINTR: interrupted";
             case EIO -> "EIO: input/output error";
             case EAGAIN -> "EAGAIN: try again";
             case ENOMEM -> "ENOMEM: out of memory";
             case EACCES -> "EACCES: permission denied";
+            case EFAULT -> "EFAULT: bad address";
+            case EBUSY -> "EBUSY: in use";
+            case ENODEV -> "ENODEV: no such device";
             case EINVAL -> "EINVAL: invalid argument";
             case ENFILE -> "ENFILE: too many open files in the system";
             case EMFILE -> "EMFILE: too many open files";
             case EPIPE -> "EPIPE: broken pipe";
+            case EBADFD -> "EBADFD: descriptor in a bad state";
             case EMSGSIZE -> "EMSGSIZE: message too long";
             case EPROTONOSUPPORT -> "EPROTONOSUPPORT: protocol not supported";
             case EAFNOSUPPORT -> "EAFNOSUPPORT: address family not supported";

@@ -70,9 +70,11 @@ final class SystemCall {
     /** The calls that are used, with their numbers on x86-64 and on aarch64. */
     enum Number {
         READ(0, 63),
+        WRITE(1, 64),
         CLOSE(3, 57),
         MMAP(9, 222),
         MUNMAP(11, 215),
+        IOCTL(16, 29),
         WRITEV(20, 66),
         MADVISE(28, 233),
         SOCKET(41, 198),
@@ -85,8 +87,10 @@ final class SystemCall {
         GETSOCKNAME(51, 204),
         SETSOCKOPT(54, 208),
         GETSOCKOPT(55, 209),
+        OPENAT(257, 56),
         RECVMMSG(299, 243),
-        SENDMMSG(307, 269);
+        SENDMMSG(307, 269),
+        SETNS(308, 268);
 
         private static final String ARCHITECTURE = System.getProperty("os.arch", "");
 

@@ -3,6 +3,7 @@ package dev.slipway.host;
 import dev.slipway.dhcp.DhcpSettings;
 import dev.slipway.ethernet.Faults;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.ethernet.VmChannel;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.seam.StackSettings;
 import java.nio.file.Path;
@@ -16,7 +17,7 @@ import java.util.Optional;
  * @param policy what of the host the VMs may reach
  * @param resolver where names come from
  * @param transport of all event loops
- * @param qemuSockets a Unix socket per VM, on which QEMU's stream framing is spoken
+ * @param channels where each VM connects
  * @param capture where the headers of the first VM's frames are captured to
  * @param proxies which flows go through a proxy at first; {@link VmNetwork#changeProxies} changes it
  * @param faults what is to go wrong on purpose with every VM's frames
@@ -28,7 +29,7 @@ public record NetworkSettings(
         HostPolicy policy,
         ResolverSettings resolver,
         Transport transport,
-        List<Path> qemuSockets,
+        List<VmChannel> channels,
         Optional<Path> capture,
         Optional<Faults> faults,
         ProxySettings proxies,
@@ -36,10 +37,13 @@ public record NetworkSettings(
         Optional<Path> leaseFile) {
 
     public NetworkSettings {
-        qemuSockets = List.copyOf(qemuSockets);
+        channels = List.copyOf(channels);
     }
 
-    /** Without a capture, faults and proxies, and with a file of resolvers that is perhaps not the host's. */
+    /**
+     * VMs on QEMU's stream sockets, without a capture, faults and proxies, and with a file of resolvers that is perhaps
+     * not the host's.
+     */
     public NetworkSettings(
             StackSettings stack, HostPolicy policy, Path resolvConf, Transport transport, List<Path> qemuSockets) {
         this(
@@ -47,7 +51,7 @@ public record NetworkSettings(
                 policy,
                 ResolverSettings.ofThisHost().withResolvConf(resolvConf),
                 transport,
-                qemuSockets,
+                qemuSockets.stream().map(VmChannel::qemu).toList(),
                 Optional.empty(),
                 Optional.empty(),
                 ProxySettings.none(),
@@ -68,12 +72,12 @@ public record NetworkSettings(
     /** These settings with proxies. */
     public NetworkSettings withProxies(ProxySettings newProxies) {
         return new NetworkSettings(
-                stack, policy, resolver, transport, qemuSockets, capture, faults, newProxies, dhcp, leaseFile);
+                stack, policy, resolver, transport, channels, capture, faults, newProxies, dhcp, leaseFile);
     }
 
     /** These settings with other words for DHCP, and a file of leases. */
     public NetworkSettings withLeases(DhcpSettings newDhcp, Optional<Path> newLeaseFile) {
         return new NetworkSettings(
-                stack, policy, resolver, transport, qemuSockets, capture, faults, proxies, newDhcp, newLeaseFile);
+                stack, policy, resolver, transport, channels, capture, faults, proxies, newDhcp, newLeaseFile);
     }
 }

@@ -8,10 +8,13 @@ import dev.slipway.ethernet.FaultyLink;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.QemuStreamLink;
 import dev.slipway.ethernet.SocketPathException;
+import dev.slipway.ethernet.SocketPathException.Reason;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.ethernet.VmChannel;
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.Sockets;
 import dev.slipway.proxy.ProxySettings;
+import dev.slipway.tap.TapLink;
 import io.netty.channel.EventLoop;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import java.io.IOException;
@@ -68,8 +71,8 @@ public final class VmNetwork implements AutoCloseable {
     public static VmNetwork start(NetworkSettings settings) throws IOException {
         VmNetwork network = new VmNetwork(settings);
         try {
-            for (Path path : settings.qemuSockets()) {
-                network.serve(settings, path);
+            for (VmChannel channel : settings.channels()) {
+                network.serve(settings, channel);
             }
             if (network.transport == Transport.NATIVE) {
                 // On a thread of its own: the first guest's lease does not wait for it, and its first connection
@@ -110,12 +113,12 @@ public final class VmNetwork implements AutoCloseable {
         return limitations;
     }
 
-    private void serve(NetworkSettings settings, Path path) throws IOException {
+    private void serve(NetworkSettings settings, VmChannel channel) throws IOException {
         MultiThreadIoEventLoopGroup group = EventLoops.single(transport, "vm-" + (loops.size() + 1));
         loops.add(group);
         EventLoop loop = group.next();
-        QemuStreamLink link =
-                new QemuStreamLink(loop, transport, settings.stack().mtu());
+        Channel made = make(channel, loop, settings.stack().mtu());
+        GuestLink link = made.link();
         FaultyLink faulty = settings.faults()
                 .map(faults -> new FaultyLink(link, loop, faults))
                 .orElse(null);
@@ -123,7 +126,7 @@ public final class VmNetwork implements AutoCloseable {
                 ? new CaptureLink(faulty == null ? link : faulty)
                 : null;
         GuestLink outermost = capture != null ? capture : faulty != null ? faulty : link;
-        VmSession session = new VmSession("qemu:" + path, settings, loop, outermost, leases, names, proxies::get);
+        VmSession session = new VmSession(channel.toString(), settings, loop, outermost, leases, names, proxies::get);
         sessions.add(session);
         GuestLink.Receiver receiver = session.receiver();
         if (capture != null) {
@@ -131,7 +134,32 @@ public final class VmNetwork implements AutoCloseable {
             loop.submit(() -> capture.start(file)).awaitUninterruptibly();
             receiver = capture.receiver(receiver);
         }
-        link.listen(path, faulty == null ? receiver : faulty.receiver(receiver));
+        made.opening().open(faulty == null ? receiver : faulty.receiver(receiver));
+    }
+
+    /** A link, and how it begins to serve. */
+    private record Channel(GuestLink link, Opening opening) {}
+
+    private interface Opening {
+        void open(GuestLink.Receiver receiver) throws IOException;
+    }
+
+    private Channel make(VmChannel channel, EventLoop loop, int mtu) throws SocketPathException {
+        Path place = channel.place();
+        return switch (channel.scheme()) {
+            case QEMU -> {
+                QemuStreamLink link = new QemuStreamLink(loop, transport, mtu);
+                yield new Channel(link, receiver -> link.listen(place, receiver));
+            }
+            case TAP -> {
+                if (transport != Transport.NATIVE) {
+                    throw new SocketPathException(
+                            place, Reason.NO_DEVICE, "TAP devices need Linux and --transport native");
+                }
+                TapLink link = new TapLink(loop, mtu);
+                yield new Channel(link, receiver -> link.open(place, receiver));
+            }
+        };
     }
 
     /** In the order of the settings. */
