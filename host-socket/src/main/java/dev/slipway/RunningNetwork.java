@@ -7,6 +7,7 @@ import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.host.HostCounters;
 import dev.slipway.host.HostPolicy;
+import dev.slipway.host.MemoryLimits;
 import dev.slipway.host.NetworkSettings;
 import dev.slipway.host.ResolverCounters;
 import dev.slipway.host.VmNetwork;
@@ -14,6 +15,9 @@ import dev.slipway.host.VmSession;
 import dev.slipway.proxy.ProxyCounters;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.StackSettings;
+import dev.slipway.seam.StackSettings.Limits;
+import dev.slipway.tcp.TcpCounters;
 import dev.slipway.wire.DropReason;
 import io.netty.channel.EventLoopGroup;
 import java.io.IOException;
@@ -22,6 +26,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.slf4j.LoggerFactory;
 
 /** The VMs that {@code run} and {@code demo} serve, as the settings say, and what is to be told of them. */
 final class RunningNetwork implements AutoCloseable {
@@ -48,7 +53,7 @@ final class RunningNetwork implements AutoCloseable {
         Transport transport =
                 settings.transport().isPresent() ? settings.transport().get() : bestTransport();
         return new RunningNetwork(VmNetwork.start(new NetworkSettings(
-                settings.stack(),
+                stack(settings, transport),
                 policy,
                 settings.resolver(),
                 transport,
@@ -58,6 +63,22 @@ final class RunningNetwork implements AutoCloseable {
                 settings.proxies(),
                 settings.dhcp(),
                 settings.leaseFile())));
+    }
+
+    /** With limits that the heap has room for. */
+    private static StackSettings stack(Settings settings, Transport transport) {
+        long heap = Runtime.getRuntime().maxMemory();
+        StackSettings stack = settings.stack();
+        Limits limits = MemoryLimits.of(stack.limits(), heap, settings.vms().size(), transport);
+        if (!limits.equals(stack.limits())) {
+            LoggerFactory.getLogger(RunningNetwork.class)
+                    .info(
+                            "a heap of {} MiB has room for {} TCP connections and {} UDP ports of each VM",
+                            heap >> 20,
+                            limits.tcpFlows(),
+                            limits.udpFlows());
+        }
+        return stack.withLimits(limits);
     }
 
     private static Transport bestTransport() throws SettingsException {
@@ -102,6 +123,7 @@ final class RunningNetwork implements AutoCloseable {
             Map<String, Long> counters = new TreeMap<>();
             count(counters, session.linkCounters());
             count(counters, session.hostCounters());
+            count(counters, session.tcpCounters());
             count(counters, session.resolverCounters());
             count(counters, network.leases().counts());
             count(counters, session.proxyCounters());
@@ -149,6 +171,20 @@ final class RunningNetwork implements AutoCloseable {
         counters.put("socketsExhausted", host.socketsExhausted());
         counters.put("outOfMemory", host.outOfMemory());
         counters.put("stackFailures", host.stackFailures());
+    }
+
+    private static void count(Map<String, Long> counters, TcpCounters tcp) {
+        counters.put("tcpOpened", tcp.opened());
+        counters.put("tcpRefused", tcp.refused());
+        counters.put("tcpResetByGuest", tcp.resetByGuest());
+        counters.put("tcpResetToGuest", tcp.resetByHost());
+        counters.put("tcpAbandoned", tcp.abandoned());
+        counters.put("tcpFastRetransmits", tcp.fastRetransmits());
+        counters.put("tcpTimeouts", tcp.timeouts());
+        counters.put("tcpTailProbes", tcp.tailProbes());
+        counters.put("tcpWindowProbes", tcp.windowProbes());
+        counters.put("tcpRetransmittedBytes", tcp.retransmittedBytes());
+        counters.put("tcpChallengeAcks", tcp.challengeAcks());
     }
 
     private static void count(Map<String, Long> counters, ProxyCounters proxies) {

@@ -14,7 +14,7 @@ final class FailureLog {
         this.counters = counters;
     }
 
-    void log(String event, RuntimeException failure) {
+    void log(String event, Throwable failure) {
         counters.failure();
         if (counters.failures() == 1) {
             LOG.error("a defect while handling '{}' from the guest; later ones are only counted", event, failure);

@@ -385,7 +385,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         try {
             listener.received(
                     lastSeen, batch.sourcePort(index), batch.memory(), batch.offset(index), batch.length(index));
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             // A listener that throws loses this datagram, nothing else.
             owner.failed(e);
         }

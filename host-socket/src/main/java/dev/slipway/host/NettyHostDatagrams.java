@@ -170,7 +170,7 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
         owner.touched();
         try {
             event.run();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             owner.failed(e);
         }
     }

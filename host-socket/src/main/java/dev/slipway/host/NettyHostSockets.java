@@ -81,10 +81,16 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
             stream.fail(refusal);
             return stream;
         }
+        if (!admits()) {
+            counters.socketsExhausted++;
+            stream.fail(ConnectFailure.EXHAUSTED);
+            return stream;
+        }
         SocketChannel channel;
         try {
             channel = streamChannels.newChannel();
-        } catch (ChannelException e) {
+        } catch (ChannelException | OutOfMemoryError e) {
+            Descriptors.ofThisProcess().closed();
             counters.socketsExhausted++;
             stream.fail(ConnectFailure.EXHAUSTED);
             return stream;
@@ -116,8 +122,16 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
         }
     }
 
+    /** Whether memory and descriptors suffice for another socket, which is counted then. */
+    private static boolean admits() {
+        return MemoryReserve.ofThisProcess().admitsFlows()
+                && Descriptors.ofThisProcess().admitsChannel();
+    }
+
     void closed(NettyHostStream stream) {
-        streams.remove(stream);
+        if (streams.remove(stream)) {
+            Descriptors.ofThisProcess().closed();
+        }
         counters.openStreams = streams.size();
     }
 
@@ -129,7 +143,7 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
         touched.run();
         try {
             stream.tell(events);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             failed(e);
             stream.abort();
         }
@@ -167,7 +181,12 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
     @Override
     public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
         NettyHostDatagrams socket = new NettyHostDatagrams(this, destinations, listener);
+        if (!admits()) {
+            counters.socketsExhausted++;
+            return null;
+        }
         if (!open(socket, preferredPort) && (preferredPort == 0 || !open(socket, 0))) {
+            Descriptors.ofThisProcess().closed();
             counters.socketsExhausted++;
             return null;
         }
@@ -190,7 +209,9 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
     }
 
     void closed(NettyHostDatagrams socket) {
-        datagrams.remove(socket);
+        if (datagrams.remove(socket)) {
+            Descriptors.ofThisProcess().closed();
+        }
         counters.openDatagrams = datagrams.size();
     }
 

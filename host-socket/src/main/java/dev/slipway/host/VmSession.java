@@ -13,6 +13,7 @@ import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.stack.Stack;
+import dev.slipway.tcp.TcpCounters;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.IpAddress;
 import io.netty.channel.EventLoop;
@@ -41,7 +42,7 @@ import org.slf4j.LoggerFactory;
  * on the way is sent again), else they are reset.
  *
  * <p>An exception out of the stack costs what it was about, is counted, and is logged at most once a second; the loop
- * goes on.
+ * goes on. So it does when memory runs out ({@link MemoryReserve}).
  */
 public final class VmSession implements AutoCloseable {
 
@@ -111,7 +112,7 @@ public final class VmSession implements AutoCloseable {
                 settings.stack().limits().dnsQueries(),
                 HostResolver.TOTAL_MILLIS);
         Destinations destinations = new Destinations(settings.stack(), settings.policy(), interfaces);
-        QueueBudget budget = new QueueBudget(queueLimit());
+        QueueBudget budget = new QueueBudget(queueLimit(settings.qemuSockets().size()));
         sockets = new NettyHostSockets(loop, transport, destinations, budget, counters, this::touch, this::failed);
         nativeSockets = transport == Transport.NATIVE
                 ? new NativeHostSockets((IoEventLoop) loop, destinations, budget, counters, this::touch, this::failed)
@@ -137,9 +138,9 @@ public final class VmSession implements AutoCloseable {
         stack.whenFailed(this::failed);
     }
 
-    /** Half of what Netty may take outside the heap: the link and its frames need some, too. */
-    private static long queueLimit() {
-        return Math.min(QUEUES_MAX, PlatformDependent.maxDirectMemory() / 2);
+    /** The VMs' share of half of what Netty may take outside the heap: links and frames need some, too. */
+    private static long queueLimit(int vms) {
+        return Math.min(QUEUES_MAX, PlatformDependent.maxDirectMemory() / 2 / Math.max(1, vms));
     }
 
     /** What the link is to hand its frames to. */
@@ -170,7 +171,7 @@ public final class VmSession implements AutoCloseable {
             }
             try {
                 stack.input(frame, batchTime);
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | OutOfMemoryError e) {
                 failed(e);
             }
         }
@@ -214,7 +215,7 @@ public final class VmSession implements AutoCloseable {
         touch();
         try {
             event.run();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             failed(e);
         }
     }
@@ -223,8 +224,9 @@ public final class VmSession implements AutoCloseable {
 
     private void touch() {
         if (!turnQueued) {
-            turnQueued = true;
+            // In this order, as it may fail for want of memory.
             loop.execute(endOfTurn);
+            turnQueued = true;
         }
     }
 
@@ -240,7 +242,7 @@ public final class VmSession implements AutoCloseable {
         try {
             stack.endTurn(System.nanoTime());
             link.flush();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             failed(e);
         }
         armTimer();
@@ -254,8 +256,9 @@ public final class VmSession implements AutoCloseable {
         if (timer != null) {
             timer.cancel(false);
         }
-        timerAt = deadline;
+        timerAt = Long.MAX_VALUE;
         timer = loop.schedule(timerTask, Math.max(0, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);
+        timerAt = deadline;
     }
 
     private void timerFired() {
@@ -274,6 +277,11 @@ public final class VmSession implements AutoCloseable {
     }
 
     private void failed(Throwable cause) {
+        if (cause instanceof OutOfMemoryError) {
+            counters.outOfMemory++;
+            MemoryReserve.ofThisProcess().exhausted();
+            return;
+        }
         counters.stackFailures++;
         long now = System.nanoTime();
         if (!logged || now - loggedAt >= LOG_INTERVAL_NANOS) {
@@ -300,6 +308,10 @@ public final class VmSession implements AutoCloseable {
 
     public ProxyCounters proxyCounters() {
         return proxySockets.counters();
+    }
+
+    public TcpCounters tcpCounters() {
+        return stack.tcp().counters();
     }
 
     public ResolverCounters resolverCounters() {
@@ -364,7 +376,7 @@ public final class VmSession implements AutoCloseable {
             stack.close();
             stack.endTurn(System.nanoTime());
             link.flush();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             failed(e);
         }
         closed = true;

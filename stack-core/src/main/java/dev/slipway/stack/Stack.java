@@ -62,7 +62,7 @@ public final class Stack {
     private final UdpTable udp;
     private final EchoTable echo;
     private Runnable turnWanted = () -> {};
-    private Consumer<RuntimeException> failureListener = failure -> {};
+    private Consumer<Throwable> failureListener = failure -> {};
     private long failures;
 
     private final EthernetFrame ethernet = new EthernetFrame();
@@ -114,7 +114,7 @@ public final class Stack {
     }
 
     /** Who is told of defects of ours that cost a flow. */
-    public void whenFailed(Consumer<RuntimeException> listener) {
+    public void whenFailed(Consumer<Throwable> listener) {
         failureListener = listener;
         tcp.whenFailed(listener);
         udp.whenFailed(listener);
@@ -164,7 +164,7 @@ public final class Stack {
             if (reason != DropReason.NONE) {
                 drops.count(reason);
             }
-        } catch (RuntimeException failure) {
+        } catch (RuntimeException | OutOfMemoryError failure) {
             failures++;
             failureListener.accept(failure);
         }
@@ -212,8 +212,12 @@ public final class Stack {
         tcp.guestReady();
     }
 
-    /** The guest will not come back: {@link #reset}, and others may have its share of the addresses. */
+    /**
+     * This stack ends, and its guest may live on: all flows are reset on both sides, and others may have its share of the
+     * addresses.
+     */
     public void close() {
+        tcp.shutDown();
         reset();
         leases.forget(holder, latest);
     }
