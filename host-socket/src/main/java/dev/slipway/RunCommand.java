@@ -85,11 +85,16 @@ final class RunCommand implements Command {
         Logging.configure(settings.logLevel());
         Shutdown shutdown = Shutdown.install();
         try {
-            RunningNetwork network = RunningNetwork.start(settings);
+            RunningNetwork network = RunningNetwork.start(settings, PolicyFile.from(source, settings.vms()));
             shutdown.add(network);
+            PolicyReload policy = new PolicyReload(settings.vms(), network::changePolicy);
             // Before anybody knows that it runs: from then on SIGHUP must not stop it.
             shutdown.add(SettingsReload.watch(
-                    () -> Settings.from(source(parsed)).proxies(),
+                    () -> {
+                        SettingSource now = source(parsed);
+                        policy.read(now);
+                        return Settings.from(now).proxies();
+                    },
                     settings.proxies(),
                     files(parsed, source),
                     network::changeProxies));
@@ -141,6 +146,7 @@ final class RunCommand implements Command {
             files.add(Path.of(parsed.matchedOptionValue(CONFIG, "")));
         }
         ProxyOptions.file(source).ifPresent(files::add);
+        PolicyFile.file(source).ifPresent(files::add);
         return files;
     }
 

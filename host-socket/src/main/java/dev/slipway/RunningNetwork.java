@@ -2,6 +2,7 @@ package dev.slipway;
 
 import dev.slipway.control.Status;
 import dev.slipway.dhcp.LeaseCounts;
+import dev.slipway.egress.EgressPolicy;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
@@ -40,29 +41,33 @@ final class RunningNetwork implements AutoCloseable {
     /**
      * Begins to serve.
      *
+     * @param policy what guests may reach at first
+     *
      * @throws SocketPathException if a VM's socket cannot be made
      * @throws IOException if the capture's file cannot be made
      * @throws SettingsException if the system property names a transport that is not there
      */
-    static RunningNetwork start(Settings settings) throws IOException, SettingsException {
+    static RunningNetwork start(Settings settings, EgressPolicy policy) throws IOException, SettingsException {
         List<Path> sockets = new ArrayList<>();
         for (Settings.VmSocket vm : settings.vms()) {
             sockets.add(vm.path());
         }
-        HostPolicy policy = new HostPolicy(settings.hostAccess(), settings.allowLinkLocal());
+        HostPolicy ofTheHost = new HostPolicy(settings.hostAccess(), settings.allowLinkLocal());
         Transport transport =
                 settings.transport().isPresent() ? settings.transport().get() : bestTransport();
-        return new RunningNetwork(VmNetwork.start(new NetworkSettings(
-                stack(settings, transport),
-                policy,
-                settings.resolver(),
-                transport,
-                sockets,
-                settings.capture(),
-                settings.faults(),
-                settings.proxies(),
-                settings.dhcp(),
-                settings.leaseFile())));
+        return new RunningNetwork(VmNetwork.start(
+                new NetworkSettings(
+                        stack(settings, transport),
+                        ofTheHost,
+                        settings.resolver(),
+                        transport,
+                        sockets,
+                        settings.capture(),
+                        settings.faults(),
+                        settings.proxies(),
+                        settings.dhcp(),
+                        settings.leaseFile()),
+                policy));
     }
 
     /** With limits that the heap has room for. */
@@ -108,6 +113,11 @@ final class RunningNetwork implements AutoCloseable {
         network.changeProxies(ProxyFile.parse("proxies", json, network.proxies()));
     }
 
+    /** Changes what guests may reach, for what begins from now on. */
+    void changePolicy(EgressPolicy changed) {
+        network.changePolicy(changed);
+    }
+
     EventLoopGroup loops() {
         return network.loops();
     }
@@ -127,6 +137,9 @@ final class RunningNetwork implements AutoCloseable {
             count(counters, session.resolverCounters());
             count(counters, network.leases().counts());
             count(counters, session.proxyCounters());
+            counters.put("policyAllowed", session.egress().allowed());
+            counters.put("policyDenied", session.egress().denied());
+            counters.put("policyNamesRefused", session.egress().namesRefused());
             vms.add(new Status.Vm(session.name(), session.isAttached(), counters, drops(session.drops())));
         }
         return vms;

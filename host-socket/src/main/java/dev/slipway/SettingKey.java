@@ -25,6 +25,11 @@ enum SettingKey {
     NO_HOST_ACCESS(
             "", Kind.SWITCH, "The guest cannot reach the host's localhost. Default: it can, by the host address"),
     ALLOW_LINK_LOCAL("", Kind.SWITCH, "The guest can reach 169.254.0.0/16. Default: it cannot"),
+    POLICY(
+            "FILE",
+            Kind.ONE,
+            "What guests may reach, by rules about addresses, ports and names; the file is followed live. Default:"
+                    + " everything that is not closed otherwise"),
     DOMAIN("NAME", Kind.ONE, "Domain that DHCP announces. Default: internal"),
     SEARCH_DOMAIN("NAME", Kind.LIST, "Search domain that DHCP announces, several times if need be. Default: none"),
     UDP_NAT(

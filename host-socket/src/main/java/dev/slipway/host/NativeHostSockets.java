@@ -1,5 +1,6 @@
 package dev.slipway.host;
 
+import dev.slipway.egress.EgressPolicy.Protocol;
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.IoVectors;
 import dev.slipway.posix.ReceiveBatch;
@@ -87,7 +88,7 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
 
     @Override
     public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
-        Destinations.Way way = destinations.judge(destination);
+        Destinations.Way way = destinations.judge(destination, Protocol.TCP, port);
         ConnectFailure refusal = Destinations.refusal(way);
         if (refusal != null) {
             counters.connectsRefusedByPolicy++;

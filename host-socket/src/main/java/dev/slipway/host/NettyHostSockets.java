@@ -1,5 +1,6 @@
 package dev.slipway.host;
 
+import dev.slipway.egress.EgressPolicy.Protocol;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.HostDatagrams;
@@ -74,7 +75,7 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
     @Override
     public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
         NettyHostStream stream = new NettyHostStream(this, listener);
-        Destinations.Way way = destinations.judge(destination);
+        Destinations.Way way = destinations.judge(destination, Protocol.TCP, port);
         ConnectFailure refusal = Destinations.refusal(way);
         if (refusal != null) {
             counters.connectsRefusedByPolicy++;

@@ -3,6 +3,8 @@ package dev.slipway.host;
 import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.dns.LocalNames;
 import dev.slipway.dns.NameServer;
+import dev.slipway.egress.Egress;
+import dev.slipway.egress.EgressPolicy;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.Transport;
@@ -57,6 +59,7 @@ public final class VmSession implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(VmSession.class);
 
     private final String name;
+    private final Egress egress;
     private final EventLoop loop;
     private final GuestLink link;
     private final HostCounters counters = new HostCounters();
@@ -88,6 +91,7 @@ public final class VmSession implements AutoCloseable {
      * @param leases shared by all VMs of a network
      * @param localNames shared as well
      * @param proxies which flows go through a proxy, at any moment
+     * @param policy what guests may reach, at any moment
      */
     VmSession(
             String name,
@@ -96,8 +100,10 @@ public final class VmSession implements AutoCloseable {
             GuestLink link,
             LeaseTable leases,
             LocalNames localNames,
-            Supplier<ProxySettings> proxies) {
+            Supplier<ProxySettings> proxies,
+            Supplier<EgressPolicy> policy) {
         this.name = name;
+        egress = new Egress(name, policy, System::nanoTime);
         this.loop = loop;
         this.link = link;
         Transport transport = settings.transport();
@@ -111,14 +117,14 @@ public final class VmSession implements AutoCloseable {
                 interfaces,
                 settings.stack().limits().dnsQueries(),
                 HostResolver.TOTAL_MILLIS);
-        Destinations destinations = new Destinations(settings.stack(), settings.policy(), interfaces);
+        Destinations destinations = new Destinations(settings.stack(), settings.policy(), interfaces, egress);
         QueueBudget budget = new QueueBudget(queueLimit(settings.qemuSockets().size()));
         sockets = new NettyHostSockets(loop, transport, destinations, budget, counters, this::touch, this::failed);
         nativeSockets = transport == Transport.NATIVE
                 ? new NativeHostSockets((IoEventLoop) loop, destinations, budget, counters, this::touch, this::failed)
                 : null;
         HostSockets toHost = nativeSockets != null ? nativeSockets : sockets;
-        NameServer names = new NameServer(settings.stack(), localNames, resolver, drops);
+        NameServer names = new NameServer(settings.stack(), localNames, egress.before(resolver, loop), drops);
         proxySockets = new ProxySockets(
                 toHost,
                 IpAddress.ofV4(settings.stack().gateway()),
@@ -208,6 +214,7 @@ public final class VmSession implements AutoCloseable {
 
     private void guestGone() {
         grace = null;
+        egress.forget();
         guarded(stack::reset);
     }
 
@@ -304,6 +311,11 @@ public final class VmSession implements AutoCloseable {
 
     public HostCounters hostCounters() {
         return counters;
+    }
+
+    /** The policy as it holds for this VM, and what was decided. */
+    public Egress egress() {
+        return egress;
     }
 
     public ProxyCounters proxyCounters() {
