@@ -16,9 +16,6 @@ interface Command {
     /** Exit code: flags or settings cannot be. */
     int USAGE = 2;
 
-    /** Begins, on a thread of its own, what takes time and will be wanted whatever the flags say. */
-    default void prepare() {}
-
     /** Its flags and its help. */
     CommandSpec spec();
 

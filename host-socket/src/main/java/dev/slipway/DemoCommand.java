@@ -1,5 +1,6 @@
 package dev.slipway;
 
+import dev.slipway.egress.EgressPolicy;
 import dev.slipway.probe.Pattern;
 import dev.slipway.probe.Probe;
 import dev.slipway.probe.Report;
@@ -89,7 +90,7 @@ final class DemoCommand implements Command {
         Pattern pattern = new Pattern(System.nanoTime());
         out.println("Slipway " + Main.version() + ": a network on a private socket, and a guest that uses it");
         try (DemoServer server = new DemoServer(pattern);
-                RunningNetwork network = RunningNetwork.start(settings);
+                RunningNetwork network = RunningNetwork.start(settings, EgressPolicy.OPEN);
                 Probe probe = Probe.attach(socket, 65_520)) {
             URI url = URI.create("http://" + HOST_NAME + ":" + server.port() + "/");
             if (report.must("DHCP lease", probe::acquireLease)) {

@@ -121,7 +121,6 @@ public final class Main {
     }
 
     private static int run(Command command, String[] args, PrintStream out, PrintStream err) {
-        command.prepare();
         CommandLine commandLine = usage(command);
         try {
             ParseResult parsed = commandLine.parseArgs(args);

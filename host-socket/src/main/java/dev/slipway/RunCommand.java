@@ -33,13 +33,6 @@ final class RunCommand implements Command {
 
     private static final String CONFIG = "--config";
 
-    /** Netty's native part takes longer to come up than the flags take to be read, and a core is free for it. */
-    @Override
-    public void prepare() {
-        Logging.form();
-        Thread.ofPlatform().daemon().name("prepare-transport").start(Transport.EPOLL::isAvailable);
-    }
-
     @Override
     public CommandSpec spec() {
         CommandSpec spec = CommandSpec.create().name("slipway run");
@@ -93,13 +86,20 @@ final class RunCommand implements Command {
         SettingSource source = source(parsed);
         Settings settings = Settings.from(source);
         Logging.configure(settings.logLevel());
+        // Netty's native part takes longer to come up than all else, and a core is free for it.
+        Thread.ofPlatform().daemon().name("prepare-transport").start(Transport.EPOLL::isAvailable);
         Shutdown shutdown = Shutdown.install();
         try {
-            RunningNetwork network = RunningNetwork.start(settings);
+            RunningNetwork network = RunningNetwork.start(settings, PolicyFile.from(source, settings.vms()));
             shutdown.add(network);
+            PolicyReload policy = new PolicyReload(settings.vms(), network::changePolicy);
             // Before anybody knows that it runs: from then on SIGHUP must not stop it.
             shutdown.add(SettingsReload.watch(
-                    () -> Settings.from(source(parsed)).proxies(),
+                    () -> {
+                        SettingSource now = source(parsed);
+                        policy.read(now);
+                        return Settings.from(now).proxies();
+                    },
                     settings.proxies(),
                     files(parsed, source),
                     network::changeProxies));
@@ -151,6 +151,7 @@ final class RunCommand implements Command {
             files.add(Path.of(parsed.matchedOptionValue(CONFIG, "")));
         }
         ProxyOptions.file(source).ifPresent(files::add);
+        PolicyFile.file(source).ifPresent(files::add);
         return files;
     }
 

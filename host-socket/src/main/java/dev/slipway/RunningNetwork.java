@@ -2,11 +2,13 @@ package dev.slipway;
 
 import dev.slipway.control.Status;
 import dev.slipway.dhcp.LeaseCounts;
+import dev.slipway.egress.EgressPolicy;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.host.HostCounters;
 import dev.slipway.host.HostPolicy;
+import dev.slipway.host.MemoryLimits;
 import dev.slipway.host.NetworkSettings;
 import dev.slipway.host.ResolverCounters;
 import dev.slipway.host.VmNetwork;
@@ -14,12 +16,16 @@ import dev.slipway.host.VmSession;
 import dev.slipway.proxy.ProxyCounters;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.seam.DropCounters;
+import dev.slipway.seam.StackSettings;
+import dev.slipway.seam.StackSettings.Limits;
+import dev.slipway.tcp.TcpCounters;
 import dev.slipway.wire.DropReason;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.slf4j.LoggerFactory;
 
 /** The VMs that {@code run} and {@code demo} serve, as the settings say, and what is to be told of them. */
 final class RunningNetwork implements AutoCloseable {
@@ -33,25 +39,45 @@ final class RunningNetwork implements AutoCloseable {
     /**
      * Begins to serve.
      *
+     * @param policy what guests may reach at first
+     *
      * @throws SocketPathException if a VM's socket cannot be made
      * @throws IOException if the capture's file cannot be made
      * @throws SettingsException if the system property names a transport that is not there
      */
-    static RunningNetwork start(Settings settings) throws IOException, SettingsException {
-        HostPolicy policy = new HostPolicy(settings.hostAccess(), settings.allowLinkLocal());
+    static RunningNetwork start(Settings settings, EgressPolicy policy) throws IOException, SettingsException {
+        HostPolicy ofTheHost = new HostPolicy(settings.hostAccess(), settings.allowLinkLocal());
         Transport transport =
                 settings.transport().isPresent() ? settings.transport().get() : bestTransport();
-        return new RunningNetwork(VmNetwork.start(new NetworkSettings(
-                settings.stack(),
-                policy,
-                settings.resolver(),
-                transport,
-                settings.vms(),
-                settings.capture(),
-                settings.faults(),
-                settings.proxies(),
-                settings.dhcp(),
-                settings.leaseFile())));
+        return new RunningNetwork(VmNetwork.start(
+                new NetworkSettings(
+                        stack(settings, transport),
+                        ofTheHost,
+                        settings.resolver(),
+                        transport,
+                        settings.vms(),
+                        settings.capture(),
+                        settings.faults(),
+                        settings.proxies(),
+                        settings.dhcp(),
+                        settings.leaseFile()),
+                policy));
+    }
+
+    /** With limits that the heap has room for. */
+    private static StackSettings stack(Settings settings, Transport transport) {
+        long heap = Runtime.getRuntime().maxMemory();
+        StackSettings stack = settings.stack();
+        Limits limits = MemoryLimits.of(stack.limits(), heap, settings.vms().size(), transport);
+        if (!limits.equals(stack.limits())) {
+            LoggerFactory.getLogger(RunningNetwork.class)
+                    .info(
+                            "a heap of {} MiB has room for {} TCP connections and {} UDP ports of each VM",
+                            heap >> 20,
+                            limits.tcpFlows(),
+                            limits.udpFlows());
+        }
+        return stack.withLimits(limits);
     }
 
     private static Transport bestTransport() throws SettingsException {
@@ -81,6 +107,11 @@ final class RunningNetwork implements AutoCloseable {
         network.changeProxies(ProxyFile.parse("proxies", json, network.proxies()));
     }
 
+    /** Changes what guests may reach, for what begins from now on. */
+    void changePolicy(EgressPolicy changed) {
+        network.changePolicy(changed);
+    }
+
     VmNetwork network() {
         return network;
     }
@@ -96,9 +127,13 @@ final class RunningNetwork implements AutoCloseable {
             Map<String, Long> counters = new TreeMap<>();
             count(counters, session.linkCounters());
             count(counters, session.hostCounters());
+            count(counters, session.tcpCounters());
             count(counters, session.resolverCounters());
             count(counters, network.leases().counts());
             count(counters, session.proxyCounters());
+            counters.put("policyAllowed", session.egress().allowed());
+            counters.put("policyDenied", session.egress().denied());
+            counters.put("policyNamesRefused", session.egress().namesRefused());
             vms.add(new Status.Vm(session.name(), session.isAttached(), counters, drops(session.drops())));
         }
         return vms;
@@ -145,6 +180,20 @@ final class RunningNetwork implements AutoCloseable {
         counters.put("socketsExhausted", host.socketsExhausted());
         counters.put("outOfMemory", host.outOfMemory());
         counters.put("stackFailures", host.stackFailures());
+    }
+
+    private static void count(Map<String, Long> counters, TcpCounters tcp) {
+        counters.put("tcpOpened", tcp.opened());
+        counters.put("tcpRefused", tcp.refused());
+        counters.put("tcpResetByGuest", tcp.resetByGuest());
+        counters.put("tcpResetToGuest", tcp.resetByHost());
+        counters.put("tcpAbandoned", tcp.abandoned());
+        counters.put("tcpFastRetransmits", tcp.fastRetransmits());
+        counters.put("tcpTimeouts", tcp.timeouts());
+        counters.put("tcpTailProbes", tcp.tailProbes());
+        counters.put("tcpWindowProbes", tcp.windowProbes());
+        counters.put("tcpRetransmittedBytes", tcp.retransmittedBytes());
+        counters.put("tcpChallengeAcks", tcp.challengeAcks());
     }
 
     private static void count(Map<String, Long> counters, ProxyCounters proxies) {

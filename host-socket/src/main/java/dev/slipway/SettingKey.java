@@ -40,6 +40,11 @@ enum SettingKey {
     NO_HOST_ACCESS(
             "", Kind.SWITCH, "The guest cannot reach the host's localhost. Default: it can, by the host address"),
     ALLOW_LINK_LOCAL("", Kind.SWITCH, "The guest can reach 169.254.0.0/16. Default: it cannot"),
+    POLICY(
+            "FILE",
+            Kind.ONE,
+            "What guests may reach, by rules about addresses, ports and names; the file is followed live. Default:"
+                    + " everything that is not closed otherwise"),
     DOMAIN("NAME", Kind.ONE, "Domain that DHCP announces. Default: internal"),
     SEARCH_DOMAIN("NAME", Kind.LIST, "Search domain that DHCP announces, several times if need be. Default: none"),
     UDP_NAT(
@@ -117,6 +122,13 @@ enum SettingKey {
     GATEWAY_HTTP_PROXY(
             "PORT", Kind.ONE, "Port of the HTTP proxy that the guest finds on the gateway, 0 for none. Default: 3128"),
     GATEWAY_SOCKS_PROXY("PORT", Kind.ONE, "Port of the SOCKS 5 proxy on the gateway, 0 for none. Default: 1080"),
+    MAX_TCP_FLOWS(
+            "N",
+            Kind.ONE,
+            "TCP connections that each VM may have; fewer if the heap has no room for so many. Default: 65536"),
+    MAX_HALF_OPEN("N", Kind.ONE, "TCP connections of each VM that may be under way. Default: 2048"),
+    MAX_UDP_FLOWS("N", Kind.ONE, "UDP ports that each VM may use at a time. Default: 4096"),
+    MAX_DNS_QUERIES("N", Kind.ONE, "DNS queries of each VM that may wait for an answer. Default: 4096"),
     LOG_LEVEL("LEVEL", Kind.ONE, "error, warn, info, debug or trace; the log goes to stderr. Default: info"),
     FAULT("SPEC", Kind.HIDDEN, "Loses, doubles, delays or damages frames, for tests.");
 

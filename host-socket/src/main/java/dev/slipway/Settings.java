@@ -11,6 +11,7 @@ import dev.slipway.posix.TapDevice;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.publish.PortRange;
 import dev.slipway.seam.StackSettings;
+import dev.slipway.seam.StackSettings.Limits;
 import dev.slipway.seam.UdpNat;
 import dev.slipway.tap.TapAddress;
 import dev.slipway.wire.IpAddress;
@@ -292,7 +293,29 @@ public record Settings(
                 choice(source, SettingKey.UDP_NAT, UDP_NATS, "full-cone").equals("symmetric")
                         ? UdpNat.SYMMETRIC
                         : UdpNat.FULL_CONE,
-                defaults.limits());
+                limits(source, defaults.limits()));
+    }
+
+    private static Limits limits(SettingSource source, Limits defaults) throws SettingsException {
+        return new Limits(
+                limit(source, SettingKey.MAX_TCP_FLOWS, defaults.tcpFlows()),
+                limit(source, SettingKey.MAX_HALF_OPEN, defaults.tcpHalfOpen()),
+                limit(source, SettingKey.MAX_UDP_FLOWS, defaults.udpFlows()),
+                defaults.reassemblyBytes(),
+                defaults.outOfOrderBytes(),
+                defaults.outOfOrderTotalBytes(),
+                limit(source, SettingKey.MAX_DNS_QUERIES, defaults.dnsQueries()));
+    }
+
+    private static int limit(SettingSource source, SettingKey key, int otherwise) throws SettingsException {
+        Value value = source.one(key.key());
+        if (value == null) {
+            return otherwise;
+        }
+        if (!value.text().matches("[0-9]{1,7}") || Integer.parseInt(value.text()) < 1) {
+            throw value.wrong("'" + value.text() + "' is not a number from 1 to 9999999");
+        }
+        return Integer.parseInt(value.text());
     }
 
     private static int prefix(Value subnet) throws SettingsException {

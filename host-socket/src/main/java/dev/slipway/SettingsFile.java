@@ -58,6 +58,15 @@ final class SettingsFile {
         return new SettingsFile(file.toString()).parse(bytes(file));
     }
 
+    /**
+     * The keys of a YAML file of another kind, with nodes that know their lines. Keys may stand there twice.
+     *
+     * @throws SettingsException that names the line, if it is no mapping
+     */
+    static MappingNode mapping(Path file) throws SettingsException {
+        return new SettingsFile(file.toString()).root(bytes(file));
+    }
+
     private static byte[] bytes(Path file) throws SettingsException {
         try {
             if (Files.isDirectory(file)) {
@@ -77,6 +86,13 @@ final class SettingsFile {
     }
 
     private SettingSource parse(byte[] bytes) throws SettingsException {
+        for (NodeTuple entry : root(bytes).getValue()) {
+            accept(entry.getKeyNode(), entry.getValueNode());
+        }
+        return source;
+    }
+
+    private MappingNode root(byte[] bytes) throws SettingsException {
         if (bytes.length >= 3 && (bytes[0] & 0xFF) == 0xEF && (bytes[1] & 0xFF) == 0xBB && (bytes[2] & 0xFF) == 0xBF) {
             throw at(1, "begins with a byte order mark; save it as UTF-8 without one");
         }
@@ -102,10 +118,7 @@ final class SettingsFile {
         if (!(root.get() instanceof MappingNode mapping)) {
             throw at(line(root.get()), "must be lines like 'mtu: 1500'");
         }
-        for (NodeTuple entry : mapping.getValue()) {
-            accept(entry.getKeyNode(), entry.getValueNode());
-        }
-        return source;
+        return mapping;
     }
 
     private String decode(byte[] bytes) throws SettingsException {

@@ -153,7 +153,8 @@ final class ShellCommand implements Command {
             throws IOException, InterruptedException, SettingsException {
         try (NamespaceShell shell = NamespaceShell.start(settings.stack(), command)) {
             forward(shell::signal);
-            try (RunningNetwork network = RunningNetwork.start(settings(source, Long.toString(shell.pid())))) {
+            Settings ofShell = settings(source, Long.toString(shell.pid()));
+            try (RunningNetwork network = RunningNetwork.start(ofShell, PolicyFile.from(source, ofShell.vms()))) {
                 shell.go();
                 return shell.await();
             }

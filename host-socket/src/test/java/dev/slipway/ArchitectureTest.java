@@ -45,6 +45,7 @@ class ArchitectureTest {
         "dev.slipway",
         "dev.slipway.host..",
         "dev.slipway.queue..",
+        "dev.slipway.egress..",
         "dev.slipway.proxy..",
         "dev.slipway.publish..",
         "dev.slipway.engine..",

@@ -15,10 +15,12 @@ public final class FailureLog {
         this.counters = counters;
     }
 
-    /** Counts one, and logs it if it is the first.
+    /**
+     * Counts one, and logs it if it is the first.
      *
-     * @param event of the receiver in which it happened */
-    public void log(String event, RuntimeException failure) {
+     * @param event of the receiver in which it happened
+     */
+    public void log(String event, Throwable failure) {
         counters.failure();
         if (counters.failures() == 1) {
             LOG.error("a defect while handling '{}' from the guest; later ones are only counted", event, failure);

@@ -219,7 +219,7 @@ public final class QemuStreamLink implements GuestLink {
         loop.register(newcomer);
         try {
             receiver.attached();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             failures.log("attached", e);
         }
         if (guest == newcomer) {
@@ -234,7 +234,7 @@ public final class QemuStreamLink implements GuestLink {
         release();
         try {
             receiver.detached(reason);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             failures.log("detached", e);
         }
         if (waiting != null && guest == null && !closed) {
@@ -257,8 +257,9 @@ public final class QemuStreamLink implements GuestLink {
 
     private void postReady() {
         if (!readyPosted) {
-            readyPosted = true;
+            // In this order, as it may fail for want of memory.
             loop.execute(ready);
+            readyPosted = true;
         }
     }
 
@@ -267,7 +268,7 @@ public final class QemuStreamLink implements GuestLink {
         if (guest != null) {
             try {
                 receiver.ready();
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | OutOfMemoryError e) {
                 failures.log("ready", e);
             }
         }
@@ -313,7 +314,7 @@ public final class QemuStreamLink implements GuestLink {
             }
             try {
                 receiver.endOfBatch();
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | OutOfMemoryError e) {
                 failures.log("end of batch", e);
             }
             if (lost != null) {

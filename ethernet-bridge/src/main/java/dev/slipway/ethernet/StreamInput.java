@@ -111,7 +111,7 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
             counters.fromGuest((int) length);
             try {
                 receiver.frame(frame.set(bytes, at, (int) length));
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | OutOfMemoryError e) {
                 failures.log("frame", e);
             }
         }

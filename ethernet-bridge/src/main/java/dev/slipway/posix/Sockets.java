@@ -139,9 +139,16 @@ public final class Sockets {
         return ipv6 ? setOption(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1) : setOption(fd, IPPROTO_IP, IP_RECVTTL, 1);
     }
 
-    /** Makes the next close send a reset (SO_LINGER with a time of 0). */
+    /** Makes the next close send a reset (SO_LINGER with a time of 0), that at the end of the process too. */
     public int resetOnClose(int fd) {
         option.set(ValueLayout.JAVA_INT, 0, 1);
+        option.set(ValueLayout.JAVA_INT, 4, 0);
+        return (int) kernel.call(Number.SETSOCKOPT, fd, SOL_SOCKET, SO_LINGER, option.address(), 8, 0);
+    }
+
+    /** Makes the next close an ordinary one again, after which the kernel sends what it has, and then the end. */
+    public int endOnClose(int fd) {
+        option.set(ValueLayout.JAVA_INT, 0, 0);
         option.set(ValueLayout.JAVA_INT, 4, 0);
         return (int) kernel.call(Number.SETSOCKOPT, fd, SOL_SOCKET, SO_LINGER, option.address(), 8, 0);
     }

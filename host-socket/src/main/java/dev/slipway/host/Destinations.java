@@ -1,5 +1,7 @@
 package dev.slipway.host;
 
+import dev.slipway.egress.Egress;
+import dev.slipway.egress.EgressPolicy.Protocol;
 import dev.slipway.proxy.DialPolicy;
 import dev.slipway.seam.HostStream.ConnectFailure;
 import dev.slipway.seam.StackSettings;
@@ -9,6 +11,8 @@ import java.util.Optional;
 /**
  * Policy and translation, the one place for both: where an address that a guest named leads on the host, and by which
  * address the guest knows who answers.
+ *
+ * <p>Of what leads somewhere, a policy of the user's may forbid more ({@link Egress}).
  *
  * <p>It judges the address that is dialled, never a name: what a resolver answers is not filtered, so a name that
  * resolves to a forbidden address is refused here.
@@ -49,15 +53,39 @@ final class Destinations implements DialPolicy {
     private final HostPolicy policy;
     private final HostInterfaces interfaces;
     private final IpAddress host;
+    private final Egress egress;
 
+    /** Without a policy of the user's. */
     Destinations(StackSettings settings, HostPolicy policy, HostInterfaces interfaces) {
+        this(settings, policy, interfaces, Egress.open());
+    }
+
+    /** @param egress what of all that leads somewhere the user allows this VM */
+    Destinations(StackSettings settings, HostPolicy policy, HostInterfaces interfaces, Egress egress) {
+        this.egress = egress;
         this.settings = settings;
         this.policy = policy;
         this.interfaces = interfaces;
         this.host = IpAddress.ofV4(settings.host());
     }
 
-    /** Where a destination that the guest named leads. */
+    /**
+     * Where a destination that the guest named leads, for what it wants there.
+     *
+     * @param port 0 for pings
+     */
+    Way judge(IpAddress destination, Protocol protocol, int port) {
+        Way way = judge(destination);
+        boolean leads = way == Way.DIRECT || way == Way.LOCALHOST;
+        return leads && !egress.admits(destination, protocol, port) ? Way.PROHIBITED : way;
+    }
+
+    /** Whether a policy that may have changed still allows what was judged before. */
+    boolean stillAdmits(IpAddress destination, Protocol protocol, int port) {
+        return egress.stillAdmits(destination, protocol, port);
+    }
+
+    /** Where a destination that the guest named leads, whatever it wants there. */
     Way judge(IpAddress destination) {
         return destination.isV4() ? judgeV4(destination) : Way.NETWORK_UNREACHABLE;
     }
@@ -106,8 +134,13 @@ final class Destinations implements DialPolicy {
     // ---- for the proxies
 
     @Override
-    public Optional<ConnectFailure> refusal(IpAddress destination) {
-        return Optional.ofNullable(refusal(judge(destination)));
+    public Optional<ConnectFailure> refusal(IpAddress destination, int port) {
+        return Optional.ofNullable(refusal(judge(destination, Protocol.TCP, port)));
+    }
+
+    @Override
+    public boolean admitsName(String name, int port) {
+        return egress.admitsName(name, Protocol.TCP, port);
     }
 
     @Override

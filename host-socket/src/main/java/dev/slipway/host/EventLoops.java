@@ -1,9 +1,11 @@
 package dev.slipway.host;
 
 import dev.slipway.ethernet.Transport;
+import io.netty.channel.IoEventLoop;
 import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.util.concurrent.DefaultThreadFactory;
+import java.util.concurrent.Executor;
 
 /** The event loops of VMs: one thread each. */
 final class EventLoops {
@@ -20,6 +22,11 @@ final class EventLoops {
         if (transport == Transport.EPOLL || transport == Transport.NATIVE) {
             handlers = EpollRegistration.wrap(handlers);
         }
-        return new MultiThreadIoEventLoopGroup(1, new DefaultThreadFactory(name), handlers);
+        return new MultiThreadIoEventLoopGroup(1, new DefaultThreadFactory(name), handlers) {
+            @Override
+            protected IoEventLoop newChild(Executor executor, IoHandlerFactory factory, Object... arguments) {
+                return new LastingEventLoop(this, executor, factory);
+            }
+        };
     }
 }

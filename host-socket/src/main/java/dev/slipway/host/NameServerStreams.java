@@ -78,7 +78,7 @@ final class NameServerStreams implements HostSockets, AutoCloseable {
             touched.run();
             try {
                 event.run();
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | OutOfMemoryError e) {
                 failed.accept(e);
             }
         });

@@ -1,5 +1,6 @@
 package dev.slipway.host;
 
+import dev.slipway.egress.EgressPolicy.Protocol;
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.ReceiveBatch;
 import dev.slipway.posix.SendBatch;
@@ -134,11 +135,12 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
                 && port == provenPort
                 && source.isNative()
                 && length <= MAX_PAYLOAD
-                && destination.equals(proven)) {
+                && destination.equals(proven)
+                && destinations.stillAdmits(destination, Protocol.UDP, port)) {
             gather(source, offset, length);
             return Verdict.SENT;
         }
-        Destinations.Way way = destinations.judge(destination);
+        Destinations.Way way = destinations.judge(destination, Protocol.UDP, port);
         Verdict refusal = switch (way) {
             case DIRECT, LOCALHOST -> null;
             case NOBODY_LISTENS -> Verdict.PORT_UNREACHABLE;
@@ -385,7 +387,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         try {
             listener.received(
                     lastSeen, batch.sourcePort(index), batch.memory(), batch.offset(index), batch.length(index));
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             // A listener that throws loses this datagram, nothing else.
             owner.failed(e);
         }

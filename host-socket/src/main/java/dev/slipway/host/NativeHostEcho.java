@@ -1,5 +1,6 @@
 package dev.slipway.host;
 
+import dev.slipway.egress.EgressPolicy.Protocol;
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.ReceivedMessage;
 import dev.slipway.posix.SocketAddress;
@@ -114,7 +115,7 @@ final class NativeHostEcho implements HostEcho, EpollIoHandle {
         if (closed || length > MAX_MESSAGE) {
             return Verdict.LOST;
         }
-        Destinations.Way way = destinations.judge(destination);
+        Destinations.Way way = destinations.judge(destination, Protocol.ICMP, 0);
         switch (way) {
             case DIRECT, LOCALHOST -> {}
             case NOBODY_LISTENS, HOST_UNREACHABLE -> {

@@ -1,5 +1,6 @@
 package dev.slipway.host;
 
+import dev.slipway.egress.EgressPolicy.Protocol;
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.IoVectors;
 import dev.slipway.posix.ReceiveBatch;
@@ -87,14 +88,14 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
 
     @Override
     public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
-        Destinations.Way way = destinations.judge(destination);
+        Destinations.Way way = destinations.judge(destination, Protocol.TCP, port);
         ConnectFailure refusal = Destinations.refusal(way);
         if (refusal != null) {
             counters.connectsRefusedByPolicy++;
             return failedStream(listener, refusal);
         }
         IpAddress dialled = destinations.onHost(destination, way);
-        int fd = sockets.open(dialled.isV4() ? Sockets.AF_INET : Sockets.AF_INET6, Sockets.SOCK_STREAM);
+        int fd = openSocket(dialled.isV4() ? Sockets.AF_INET : Sockets.AF_INET6, Sockets.SOCK_STREAM);
         if (fd < 0) {
             counters.socketsExhausted++;
             return failedStream(listener, ConnectFailure.EXHAUSTED);
@@ -110,12 +111,35 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
             counters.connectsFailed++;
             return failedStream(listener, failureOf(-result));
         }
-        NativeHostStream stream = new NativeHostStream(this, listener, fd, !dialled.isV4());
-        counters.connects++;
-        streams.add(stream);
-        counters.openStreams = streams.size();
-        stream.connecting(result);
-        return stream;
+        NativeHostStream stream = null;
+        try {
+            stream = new NativeHostStream(this, listener, fd, !dialled.isV4());
+            streams.add(stream);
+            counters.connects++;
+            counters.openStreams = streams.size();
+            stream.connecting(result);
+            return stream;
+        } catch (OutOfMemoryError e) {
+            if (stream == null) {
+                sockets.close(fd);
+            } else {
+                stream.reset();
+            }
+            throw e;
+        }
+    }
+
+    /** A socket of a guest's, or the error number negated: EMFILE too if it would be one of those that are kept back. */
+    private int openSocket(int family, int type) {
+        if (!MemoryReserve.ofThisProcess().admitsFlows()) {
+            return -Errno.ENOMEM;
+        }
+        int fd = sockets.open(family, type);
+        if (fd >= 0 && !Descriptors.ofThisProcess().admits(fd)) {
+            sockets.close(fd);
+            return -Errno.EMFILE;
+        }
+        return fd;
     }
 
     private HostStream failedStream(HostStream.Listener listener, ConnectFailure failure) {
@@ -142,7 +166,7 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
         if (receiveBatch == null) {
             receiveBatch = new ReceiveBatch();
         }
-        int fd = sockets.open(Sockets.AF_INET, Sockets.SOCK_DGRAM);
+        int fd = openSocket(Sockets.AF_INET, Sockets.SOCK_DGRAM);
         if (fd < 0) {
             counters.socketsExhausted++;
             return null;
@@ -163,6 +187,11 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     @Override
     public HostEcho openEcho(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
         int fd = NativeHostEcho.openSocket(sockets, ipv6);
+        if (fd >= 0 && !Descriptors.ofThisProcess().admits(fd)) {
+            sockets.close(fd);
+            counters.socketsExhausted++;
+            return null;
+        }
         if (NativeHostEcho.isForbidden(fd)) {
             return NoEcho.INSTANCE;
         }
@@ -314,7 +343,7 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     void guarded(Runnable event) {
         try {
             event.run();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             failed(e);
         }
     }

@@ -175,7 +175,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         int ops = ((EpollIoEvent) event).ops().value();
         try {
             happened(ops);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             owner.failed(e);
             abort();
         }
@@ -219,10 +219,15 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         }
     }
 
-    /** From now on an error that a router reports is a matter of the kernel's, which tries on (RFC 1122, 4.2.3.9). */
+    /**
+     * From now on an error that a router reports is a matter of the kernel's, which tries on (RFC 1122, 4.2.3.9). And
+     * until the guest has ended its stream, an end of this process is no end of the stream: however it comes about, the
+     * kernel sends a reset.
+     */
     private void opened() {
         state = State.OPEN;
         sockets.keepErrors(fd, ipv6, false);
+        sockets.resetOnClose(fd);
     }
 
     /** What the network said about the kernel's SYN, or {@code null}. */
@@ -463,8 +468,8 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
      */
     private void retryLater() {
         if (!retrying) {
-            retrying = true;
             owner.loop().schedule(this::retry, RETRY_MILLIS, TimeUnit.MILLISECONDS);
+            retrying = true;
         }
     }
 
@@ -518,6 +523,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private void shutOutputIfDone() {
         if (shutdownWanted && !outputShutdown && !failed && only == null && gathered == null && held == null) {
             outputShutdown = true;
+            sockets.endOnClose(fd);
             sockets.shutdownOutput(fd);
         }
     }
@@ -630,6 +636,10 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         while (discarded > kernelStart) {
             int dropped = sockets.discard(fd, discarded - kernelStart);
             if (dropped <= 0) {
+                if (dropped < 0 && !Errno.isAgain(dropped)) {
+                    // The error is told only once: a later look would take the reset for an end.
+                    ioFailed(0);
+                }
                 return;
             }
             kernelStart += dropped;
@@ -664,13 +674,21 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         }
         dropAcknowledged();
         release();
+        if (!outputShutdown) {
+            sockets.endOnClose(fd);
+        }
         sockets.close(fd);
     }
 
     private void release() {
         state = State.CLOSED;
         if (registration != null) {
-            registration.cancel();
+            try {
+                registration.cancel();
+            } catch (OutOfMemoryError e) {
+                // The descriptor has to be closed all the same, which takes it out of the kernel's set.
+                owner.failed(e);
+            }
         }
         if (small != null) {
             owner.giveBack(small);

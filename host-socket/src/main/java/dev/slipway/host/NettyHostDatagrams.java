@@ -1,5 +1,6 @@
 package dev.slipway.host;
 
+import dev.slipway.egress.EgressPolicy.Protocol;
 import dev.slipway.seam.HostDatagrams;
 import dev.slipway.wire.IpAddress;
 import io.netty.buffer.ByteBuf;
@@ -90,7 +91,7 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
         if (closed) {
             return Verdict.LOST;
         }
-        Destinations.Way way = destinations.judge(destination);
+        Destinations.Way way = destinations.judge(destination, Protocol.UDP, port);
         Verdict refusal = switch (way) {
             case DIRECT, LOCALHOST -> null;
             case NOBODY_LISTENS -> Verdict.PORT_UNREACHABLE;
@@ -170,7 +171,7 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
         owner.touched();
         try {
             event.run();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             owner.failed(e);
         }
     }

@@ -1,5 +1,6 @@
 package dev.slipway.host;
 
+import dev.slipway.egress.EgressPolicy.Protocol;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.HostDatagrams;
@@ -75,17 +76,23 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
     @Override
     public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
         NettyHostStream stream = new NettyHostStream(this, listener);
-        Destinations.Way way = destinations.judge(destination);
+        Destinations.Way way = destinations.judge(destination, Protocol.TCP, port);
         ConnectFailure refusal = Destinations.refusal(way);
         if (refusal != null) {
             counters.connectsRefusedByPolicy++;
             stream.fail(refusal);
             return stream;
         }
+        if (!admits()) {
+            counters.socketsExhausted++;
+            stream.fail(ConnectFailure.EXHAUSTED);
+            return stream;
+        }
         SocketChannel channel;
         try {
             channel = streamChannels.newChannel();
-        } catch (ChannelException e) {
+        } catch (ChannelException | OutOfMemoryError e) {
+            Descriptors.ofThisProcess().closed();
             counters.socketsExhausted++;
             stream.fail(ConnectFailure.EXHAUSTED);
             return stream;
@@ -127,8 +134,16 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
         }
     }
 
+    /** Whether memory and descriptors suffice for another socket, which is counted then. */
+    private static boolean admits() {
+        return MemoryReserve.ofThisProcess().admitsFlows()
+                && Descriptors.ofThisProcess().admitsChannel();
+    }
+
     void closed(NettyHostStream stream) {
-        streams.remove(stream);
+        if (streams.remove(stream)) {
+            Descriptors.ofThisProcess().closed();
+        }
         counters.openStreams = streams.size();
     }
 
@@ -140,7 +155,7 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
         touched.run();
         try {
             stream.tell(events);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             failed(e);
             stream.abort();
         }
@@ -178,7 +193,12 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
     @Override
     public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
         NettyHostDatagrams socket = new NettyHostDatagrams(this, destinations, listener);
+        if (!admits()) {
+            counters.socketsExhausted++;
+            return null;
+        }
         if (!open(socket, preferredPort) && (preferredPort == 0 || !open(socket, 0))) {
+            Descriptors.ofThisProcess().closed();
             counters.socketsExhausted++;
             return null;
         }
@@ -201,7 +221,9 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
     }
 
     void closed(NettyHostDatagrams socket) {
-        datagrams.remove(socket);
+        if (datagrams.remove(socket)) {
+            Descriptors.ofThisProcess().closed();
+        }
         counters.openDatagrams = datagrams.size();
     }
 

@@ -159,6 +159,8 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
             return;
         }
         state = State.OPEN;
+        // Until the guest has ended its stream, an end of this process must not look like one.
+        linger(0);
         askToRead();
         handOver();
         schedule(CONNECTED);
@@ -176,8 +178,9 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
     private void schedule(int event) {
         pendingEvents |= event;
         if (!eventsScheduled && !silent) {
-            eventsScheduled = true;
+            // In this order, as it may fail for want of memory.
             owner.loop().execute(this);
+            eventsScheduled = true;
         }
     }
 
@@ -357,6 +360,7 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
         if (outputShutdown) {
             return;
         }
+        linger(-1);
         ChannelFuture done = channel.shutdownOutput();
         if (done.isSuccess()) {
             outputShutdown = true;
@@ -515,14 +519,19 @@ final class NettyHostStream extends ChannelInboundHandlerAdapter implements Host
             firstChunk = null;
         }
         firstWaiting = null;
-        if (withReset && wasConnected) {
-            try {
-                channel.config().setOption(ChannelOption.SO_LINGER, 0);
-            } catch (ChannelException e) {
-                // The connection is gone already, so its peer needs no reset.
-            }
+        if (wasConnected) {
+            linger(withReset ? 0 : -1);
         }
         channel.close();
         owner.closed(this);
+    }
+
+    /** What a close means from now on: 0 a reset, -1 an end in order. */
+    private void linger(int seconds) {
+        try {
+            channel.config().setOption(ChannelOption.SO_LINGER, seconds);
+        } catch (ChannelException e) {
+            // The connection is gone already, so its peer needs no reset.
+        }
     }
 }

@@ -2,6 +2,7 @@ package dev.slipway.host;
 
 import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.dns.LocalNames;
+import dev.slipway.egress.EgressPolicy;
 import dev.slipway.ethernet.CaptureFile;
 import dev.slipway.ethernet.CaptureLink;
 import dev.slipway.ethernet.FaultyLink;
@@ -52,8 +53,10 @@ public final class VmNetwork implements AutoCloseable {
 
     private volatile List<String> limitations = List.of();
     private final AtomicReference<ProxySettings> proxies;
+    private final AtomicReference<EgressPolicy> policy;
 
-    private VmNetwork(NetworkSettings settings) {
+    private VmNetwork(NetworkSettings settings, EgressPolicy policy) {
+        this.policy = new AtomicReference<>(policy);
         proxies = new AtomicReference<>(settings.proxies());
         transport = settings.transport();
         leases = new LeaseTable(settings.stack(), settings.dhcp());
@@ -69,7 +72,16 @@ public final class VmNetwork implements AutoCloseable {
      * @throws IOException if the capture's file cannot be made
      */
     public static VmNetwork start(NetworkSettings settings) throws IOException {
-        VmNetwork network = new VmNetwork(settings);
+        return start(settings, EgressPolicy.OPEN);
+    }
+
+    /**
+     * Begins to serve guests that may not reach everything.
+     *
+     * @param policy what they may reach at first; {@link #changePolicy} changes it
+     */
+    public static VmNetwork start(NetworkSettings settings, EgressPolicy policy) throws IOException {
+        VmNetwork network = new VmNetwork(settings, policy);
         try {
             for (VmChannel channel : settings.channels()) {
                 network.serve(settings, channel);
@@ -126,7 +138,8 @@ public final class VmNetwork implements AutoCloseable {
                 ? new CaptureLink(faulty == null ? link : faulty)
                 : null;
         GuestLink outermost = capture != null ? capture : faulty != null ? faulty : link;
-        VmSession session = new VmSession(channel.toString(), settings, loop, outermost, leases, names, proxies::get);
+        VmSession session =
+                new VmSession(channel.toString(), settings, loop, outermost, leases, names, proxies::get, policy::get);
         sessions.add(session);
         GuestLink.Receiver receiver = session.receiver();
         if (capture != null) {
@@ -160,6 +173,11 @@ public final class VmNetwork implements AutoCloseable {
                 yield new Channel(link, receiver -> link.open(place, receiver));
             }
         };
+    }
+
+    /** Changes what guests may reach, for connections that begin from now on and for each datagram. */
+    public void changePolicy(EgressPolicy changed) {
+        policy.set(changed);
     }
 
     /** In the order of the settings. */

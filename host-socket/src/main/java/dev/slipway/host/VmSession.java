@@ -3,6 +3,8 @@ package dev.slipway.host;
 import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.dns.LocalNames;
 import dev.slipway.dns.NameServer;
+import dev.slipway.egress.Egress;
+import dev.slipway.egress.EgressPolicy;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.Transport;
@@ -13,6 +15,7 @@ import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.stack.Stack;
+import dev.slipway.tcp.TcpCounters;
 import dev.slipway.udp.UdpForwards;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.IpAddress;
@@ -47,7 +50,7 @@ import org.slf4j.LoggerFactory;
  * on the way is sent again), else they are reset.
  *
  * <p>An exception out of the stack costs what it was about, is counted, and is logged at most once a second; the loop
- * goes on.
+ * goes on. So it does when memory runs out ({@link MemoryReserve}).
  */
 public final class VmSession implements AutoCloseable {
 
@@ -62,6 +65,7 @@ public final class VmSession implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(VmSession.class);
 
     private final String name;
+    private final Egress egress;
     private final EventLoop loop;
     private final GuestLink link;
     private final HostCounters counters = new HostCounters();
@@ -95,6 +99,7 @@ public final class VmSession implements AutoCloseable {
      * @param leases shared by all VMs of a network
      * @param localNames shared as well
      * @param proxies which flows go through a proxy, at any moment
+     * @param policy what guests may reach, at any moment
      */
     VmSession(
             String name,
@@ -103,8 +108,10 @@ public final class VmSession implements AutoCloseable {
             GuestLink link,
             LeaseTable leases,
             LocalNames localNames,
-            Supplier<ProxySettings> proxies) {
+            Supplier<ProxySettings> proxies,
+            Supplier<EgressPolicy> policy) {
         this.name = name;
+        egress = new Egress(name, policy, System::nanoTime);
         this.loop = loop;
         this.link = link;
         Transport transport = settings.transport();
@@ -118,14 +125,14 @@ public final class VmSession implements AutoCloseable {
                 interfaces,
                 settings.stack().limits().dnsQueries(),
                 HostResolver.TOTAL_MILLIS);
-        destinations = new Destinations(settings.stack(), settings.policy(), interfaces);
-        QueueBudget budget = new QueueBudget(queueLimit());
+        destinations = new Destinations(settings.stack(), settings.policy(), interfaces, egress);
+        QueueBudget budget = new QueueBudget(queueLimit(settings.channels().size()));
         sockets = new NettyHostSockets(loop, transport, destinations, budget, counters, this::touch, this::failed);
         nativeSockets = transport == Transport.NATIVE
                 ? new NativeHostSockets((IoEventLoop) loop, destinations, budget, counters, this::touch, this::failed)
                 : null;
         HostSockets toHost = nativeSockets != null ? nativeSockets : sockets;
-        NameServer names = new NameServer(settings.stack(), localNames, resolver, drops);
+        NameServer names = new NameServer(settings.stack(), localNames, egress.before(resolver, loop), drops);
         proxySockets = new ProxySockets(
                 toHost,
                 IpAddress.ofV4(settings.stack().gateway()),
@@ -146,9 +153,9 @@ public final class VmSession implements AutoCloseable {
         stack.ports().whenGuestAddress(guestAddresses::add);
     }
 
-    /** Half of what Netty may take outside the heap: the link and its frames need some, too. */
-    private static long queueLimit() {
-        return Math.min(QUEUES_MAX, PlatformDependent.maxDirectMemory() / 2);
+    /** The VMs' share of half of what Netty may take outside the heap: links and frames need some, too. */
+    private static long queueLimit(int vms) {
+        return Math.min(QUEUES_MAX, PlatformDependent.maxDirectMemory() / 2 / Math.max(1, vms));
     }
 
     /** What the link is to hand its frames to. */
@@ -179,7 +186,7 @@ public final class VmSession implements AutoCloseable {
             }
             try {
                 stack.input(frame, batchTime);
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | OutOfMemoryError e) {
                 failed(e);
             }
         }
@@ -217,6 +224,7 @@ public final class VmSession implements AutoCloseable {
     private void guestGone() {
         grace = null;
         guestAddresses.clear();
+        egress.forget();
         guarded(stack::reset);
     }
 
@@ -224,7 +232,7 @@ public final class VmSession implements AutoCloseable {
         touch();
         try {
             event.run();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             failed(e);
         }
     }
@@ -233,8 +241,9 @@ public final class VmSession implements AutoCloseable {
 
     private void touch() {
         if (!turnQueued) {
-            turnQueued = true;
+            // In this order, as it may fail for want of memory.
             loop.execute(endOfTurn);
+            turnQueued = true;
         }
     }
 
@@ -250,7 +259,7 @@ public final class VmSession implements AutoCloseable {
         try {
             stack.endTurn(System.nanoTime());
             link.flush();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             failed(e);
         }
         armTimer();
@@ -264,8 +273,9 @@ public final class VmSession implements AutoCloseable {
         if (timer != null) {
             timer.cancel(false);
         }
-        timerAt = deadline;
+        timerAt = Long.MAX_VALUE;
         timer = loop.schedule(timerTask, Math.max(0, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);
+        timerAt = deadline;
     }
 
     private void timerFired() {
@@ -284,6 +294,11 @@ public final class VmSession implements AutoCloseable {
     }
 
     private void failed(Throwable cause) {
+        if (cause instanceof OutOfMemoryError) {
+            counters.outOfMemory++;
+            MemoryReserve.ofThisProcess().exhausted();
+            return;
+        }
         counters.stackFailures++;
         long now = System.nanoTime();
         if (!logged || now - loggedAt >= LOG_INTERVAL_NANOS) {
@@ -387,8 +402,17 @@ public final class VmSession implements AutoCloseable {
         return counters;
     }
 
+    /** The policy as it holds for this VM, and what was decided. */
+    public Egress egress() {
+        return egress;
+    }
+
     public ProxyCounters proxyCounters() {
         return proxySockets.counters();
+    }
+
+    public TcpCounters tcpCounters() {
+        return stack.tcp().counters();
     }
 
     public ResolverCounters resolverCounters() {
@@ -453,7 +477,7 @@ public final class VmSession implements AutoCloseable {
             stack.close();
             stack.endTurn(System.nanoTime());
             link.flush();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             failed(e);
         }
         closed = true;

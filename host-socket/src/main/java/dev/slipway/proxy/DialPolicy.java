@@ -7,8 +7,11 @@ import java.util.Optional;
 /** What the host says of an address that a guest wants to reach. */
 public interface DialPolicy {
 
-    /** Why a guest may not reach it, or empty if it may. */
-    Optional<ConnectFailure> refusal(IpAddress destination);
+    /** Why a guest may not reach a TCP port of it, or empty if it may. */
+    Optional<ConnectFailure> refusal(IpAddress destination, int port);
+
+    /** Whether a guest may reach a TCP port of a host that is known by its name. */
+    boolean admitsName(String name, int port);
 
     /** The address to dial for one that a guest may reach. */
     IpAddress onHost(IpAddress destination);

@@ -119,7 +119,7 @@ final class Dialer {
             List<IpAddress> allowed = new ArrayList<>();
             ConnectFailure refusal = null;
             for (IpAddress address : found) {
-                Optional<ConnectFailure> each = context.policy().refusal(address);
+                Optional<ConnectFailure> each = context.policy().refusal(address, port);
                 if (each.isEmpty()) {
                     allowed.add(context.policy().onHost(address));
                 } else if (refusal == null) {
@@ -135,6 +135,10 @@ final class Dialer {
         }
 
         void dialProxy(ProxyAddress address) {
+            if (!mayAskFor(target)) {
+                later(() -> fail(DialFailure.of(ConnectFailure.PROHIBITED, target.host())));
+                return;
+            }
             port = address.port();
             boolean resolvesHere =
                     address.scheme() == Scheme.SOCKS5 && target.address().isEmpty();
@@ -149,6 +153,15 @@ final class Dialer {
                 told = new Target("", target.address(), target.port());
             }
             dialProxyHost(address);
+        }
+
+        /** What a proxy is asked for is what the guest reaches, whatever address it has given before. */
+        private boolean mayAskFor(Target wanted) {
+            return wanted.hasName()
+                    ? context.policy().admitsName(wanted.name(), wanted.port())
+                    : context.policy()
+                            .refusal(wanted.address().orElseThrow(), wanted.port())
+                            .isEmpty();
         }
 
         private void dialProxyHost(ProxyAddress address) {

@@ -132,7 +132,7 @@ final class GuestStream implements HostStream, Runnable {
         context.touched().run();
         try {
             tell(events);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | OutOfMemoryError e) {
             context.failed().accept(e);
             reset();
         }

@@ -138,8 +138,13 @@ public final class HostPatterns {
                         && matchesAddress(target.address().get(), target.port());
     }
 
+    /** Whether one of the patterns holds for a port only. */
+    public boolean hasPorts() {
+        return patterns.stream().anyMatch(pattern -> pattern.port != ANY_PORT);
+    }
+
     /** Whether a name matches. */
-    boolean matchesName(String name, int port) {
+    public boolean matchesName(String name, int port) {
         List<String> labels = null;
         for (Pattern pattern : patterns) {
             if (pattern.port != ANY_PORT && pattern.port != port || pattern.network.isPresent()) {
@@ -156,7 +161,7 @@ public final class HostPatterns {
     }
 
     /** Whether an address matches, by itself, a network, or the star for everything. */
-    boolean matchesAddress(IpAddress address, int port) {
+    public boolean matchesAddress(IpAddress address, int port) {
         for (Pattern pattern : patterns) {
             if (pattern.port != ANY_PORT && pattern.port != port) {
                 continue;

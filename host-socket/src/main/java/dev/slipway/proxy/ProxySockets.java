@@ -77,7 +77,7 @@ public final class ProxySockets implements HostSockets, AutoCloseable {
     /** Whether the address alone decides that no proxy is concerned. */
     private boolean goesDirect(ProxySettings settings, IpAddress destination, int port) {
         return context.policy().isNear(destination)
-                || context.policy().refusal(destination).isPresent()
+                || context.policy().refusal(destination, port).isPresent()
                 || (settings.allow().isEmpty() || !settings.isWebPort(port))
                         && settings.exclude().matchesAddress(destination, port);
     }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.dns.LocalNames;
+import dev.slipway.egress.EgressPolicy;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.Transport;
@@ -52,7 +53,8 @@ final class SessionDefectsTest {
         loop = group.next();
         LeaseTable leases = new LeaseTable(settings.stack());
         LocalNames names = new LocalNames(settings.stack(), leases);
-        session = new VmSession("test", settings, loop, link, leases, names, settings::proxies);
+        session =
+                new VmSession("test", settings, loop, link, leases, names, settings::proxies, () -> EgressPolicy.OPEN);
         receiver = session.receiver();
         onLoop(receiver::attached);
     }

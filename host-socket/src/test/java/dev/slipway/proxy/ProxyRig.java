@@ -107,8 +107,13 @@ final class ProxyRig implements AutoCloseable {
 
     private final class Policy implements DialPolicy {
         @Override
-        public Optional<ConnectFailure> refusal(IpAddress destination) {
+        public Optional<ConnectFailure> refusal(IpAddress destination, int port) {
             return Optional.ofNullable(refused.get(destination.toString()));
+        }
+
+        @Override
+        public boolean admitsName(String name, int port) {
+            return !refused.containsKey(name);
         }
 
         @Override

@@ -47,7 +47,7 @@ public final class EchoTable extends Timed {
     private final DropCounters drops;
     private final DeadlineQueue deadlines;
     private final Runnable turnWanted;
-    private Consumer<RuntimeException> failureListener = failure -> {};
+    private Consumer<Throwable> failureListener = failure -> {};
     private long failures;
     private long time;
 
@@ -75,7 +75,7 @@ public final class EchoTable extends Timed {
     }
 
     /** Who is told of a defect that cost a flow. */
-    public void whenFailed(Consumer<RuntimeException> listener) {
+    public void whenFailed(Consumer<Throwable> listener) {
         failureListener = listener;
     }
 
@@ -115,7 +115,7 @@ public final class EchoTable extends Timed {
         Verdict verdict;
         try {
             verdict = flow.socket().send(destination, hopLimit, dontFragment, message, offset, length);
-        } catch (RuntimeException failure) {
+        } catch (RuntimeException | OutOfMemoryError failure) {
             failed(flow, failure);
             return DropReason.ICMP_HOST;
         }
@@ -149,7 +149,7 @@ public final class EchoTable extends Timed {
         HostEcho socket;
         try {
             socket = host.openEcho(key.identifier, !key.guest.isV4(), flow);
-        } catch (RuntimeException failure) {
+        } catch (RuntimeException | OutOfMemoryError failure) {
             failures++;
             failureListener.accept(failure);
             return null;
@@ -163,7 +163,7 @@ public final class EchoTable extends Timed {
     }
 
     /** A defect of ours ends the one flow that met it; the guest's next request begins it anew. */
-    private void failed(EchoFlow flow, RuntimeException failure) {
+    private void failed(EchoFlow flow, Throwable failure) {
         failures++;
         failureListener.accept(failure);
         close(flow);
@@ -301,7 +301,7 @@ public final class EchoTable extends Timed {
     private void release(EchoFlow flow) {
         try {
             flow.socket().close();
-        } catch (RuntimeException failure) {
+        } catch (RuntimeException | OutOfMemoryError failure) {
             failures++;
             failureListener.accept(failure);
         }

@@ -65,7 +65,7 @@ public final class Stack {
     private final UdpForwards forwards;
     private final ToGuestPorts ports;
     private Runnable turnWanted = () -> {};
-    private Consumer<RuntimeException> failureListener = failure -> {};
+    private Consumer<Throwable> failureListener = failure -> {};
     private long failures;
 
     private final EthernetFrame ethernet = new EthernetFrame();
@@ -119,7 +119,7 @@ public final class Stack {
     }
 
     /** Who is told of defects of ours that cost a flow. */
-    public void whenFailed(Consumer<RuntimeException> listener) {
+    public void whenFailed(Consumer<Throwable> listener) {
         failureListener = listener;
         tcp.whenFailed(listener);
         udp.whenFailed(listener);
@@ -174,7 +174,7 @@ public final class Stack {
             if (reason != DropReason.NONE) {
                 drops.count(reason);
             }
-        } catch (RuntimeException failure) {
+        } catch (RuntimeException | OutOfMemoryError failure) {
             failures++;
             failureListener.accept(failure);
         }
@@ -222,8 +222,12 @@ public final class Stack {
         tcp.guestReady();
     }
 
-    /** The guest will not come back: {@link #reset}, and others may have its share of the addresses. */
+    /**
+     * This stack ends, and its guest may live on: all flows are reset on both sides, and others may have its share of the
+     * addresses.
+     */
     public void close() {
+        tcp.shutDown();
         reset();
         leases.forget(holder, latest);
     }

@@ -533,7 +533,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
                 counters().abandon();
                 abortBoth();
             }
-        } catch (RuntimeException failed) {
+        } catch (RuntimeException | OutOfMemoryError failed) {
             table.failed(this, failed);
         }
     }

@@ -53,7 +53,7 @@ public final class TcpTable {
 
     private final ArrayDeque<TcpConnection> blocked = new ArrayDeque<>();
     private Runnable turnWanted = () -> {};
-    private Consumer<RuntimeException> failureListener = failure -> {};
+    private Consumer<Throwable> failureListener = failure -> {};
 
     private boolean congested;
     private long time;
@@ -85,7 +85,7 @@ public final class TcpTable {
     }
 
     /** Who is told of a defect that cost a connection. */
-    public void whenFailed(Consumer<RuntimeException> listener) {
+    public void whenFailed(Consumer<Throwable> listener) {
         failureListener = listener;
     }
 
@@ -137,7 +137,7 @@ public final class TcpTable {
                     }
                     return;
                 }
-            } catch (RuntimeException failure) {
+            } catch (RuntimeException | OutOfMemoryError failure) {
                 failed(connection, failure);
                 return;
             }
@@ -174,7 +174,7 @@ public final class TcpTable {
         try {
             int limit = hopLimit < USUAL_HOPS ? hopLimit : 0;
             connection.bind(host.connect(IpAddress.ofV4(remote), segment.destinationPort(), limit, connection));
-        } catch (RuntimeException failure) {
+        } catch (RuntimeException | OutOfMemoryError failure) {
             failed(connection, failure);
         }
     }
@@ -257,19 +257,19 @@ public final class TcpTable {
             }
             try {
                 connection.turn(now, output.room() / (due.size() + 1));
-            } catch (RuntimeException failure) {
+            } catch (RuntimeException | OutOfMemoryError failure) {
                 failed(connection, failure);
             }
         }
     }
 
     /** A defect of ours ends the one connection that met it. */
-    void failed(TcpConnection connection, RuntimeException failure) {
+    void failed(TcpConnection connection, Throwable failure) {
         counters.failure();
         failureListener.accept(failure);
         try {
             connection.abortBoth();
-        } catch (RuntimeException again) {
+        } catch (RuntimeException | OutOfMemoryError again) {
             failureListener.accept(again);
         }
     }
@@ -277,7 +277,7 @@ public final class TcpTable {
     private void abort(TcpConnection connection) {
         try {
             connection.abort();
-        } catch (RuntimeException failure) {
+        } catch (RuntimeException | OutOfMemoryError failure) {
             counters.failure();
             failureListener.accept(failure);
         }
@@ -299,6 +299,21 @@ public final class TcpTable {
             connection.wantsTurn();
             connection = waiting.poll();
         }
+    }
+
+    /** This stack ends: every connection is reset on both sides. */
+    public void shutDown() {
+        for (TcpConnection connection : slots.clone()) {
+            if (connection != null && connection.state() != TcpState.CLOSED) {
+                try {
+                    connection.abortBoth();
+                } catch (RuntimeException | OutOfMemoryError failure) {
+                    counters.failure();
+                    failureListener.accept(failure);
+                }
+            }
+        }
+        reset();
     }
 
     /** The guest is gone: every host connection is reset. */
@@ -329,9 +344,9 @@ public final class TcpTable {
 
     void wantsTurn(TcpConnection connection) {
         if (!connection.dirty) {
-            connection.dirty = true;
             boolean first = turns.isEmpty();
             turns.add(connection);
+            connection.dirty = true;
             if (first) {
                 turnWanted.run();
             }
@@ -350,8 +365,8 @@ public final class TcpTable {
      */
     void blocked(TcpConnection connection, boolean hungry) {
         if (!connection.waitsForRoom) {
-            connection.waitsForRoom = true;
             (hungry ? starved : blocked).add(connection);
+            connection.waitsForRoom = true;
         }
     }
 
@@ -429,6 +444,9 @@ public final class TcpTable {
     // --- the table ----------------------------------------------------------------------------------------------
 
     private void add(TcpConnection connection) {
+        if (size >= slots.length / 2) {
+            grow();
+        }
         connection.halfOpen = true;
         connection.olderHalfOpen = newestHalfOpen;
         if (newestHalfOpen == null) {
@@ -438,16 +456,18 @@ public final class TcpTable {
         }
         newestHalfOpen = connection;
         halfOpen++;
-        if (++size > slots.length / 2) {
-            TcpConnection[] old = slots;
-            slots = new TcpConnection[old.length * 2];
-            for (TcpConnection other : old) {
-                if (other != null) {
-                    slots[slotOf(other.guest, other.remote, other.ports)] = other;
-                }
+        size++;
+        slots[slotOf(connection.guest, connection.remote, connection.ports)] = connection;
+    }
+
+    private void grow() {
+        TcpConnection[] old = slots;
+        slots = new TcpConnection[old.length * 2];
+        for (TcpConnection other : old) {
+            if (other != null) {
+                slots[slotOf(other.guest, other.remote, other.ports)] = other;
             }
         }
-        slots[slotOf(connection.guest, connection.remote, connection.ports)] = connection;
     }
 
     private TcpConnection find(int guest, int remote, int ports) {

@@ -54,7 +54,7 @@ public final class UdpTable extends Timed {
     private final DropCounters drops;
     private final DeadlineQueue deadlines;
     private final Runnable turnWanted;
-    private Consumer<RuntimeException> failureListener = failure -> {};
+    private Consumer<Throwable> failureListener = failure -> {};
     private long failures;
 
     private final Map<FlowKey, UdpFlow> flows = new HashMap<>();
@@ -92,7 +92,7 @@ public final class UdpTable extends Timed {
     }
 
     /** Who is told of a defect that cost a flow. */
-    public void whenFailed(Consumer<RuntimeException> listener) {
+    public void whenFailed(Consumer<Throwable> listener) {
         failureListener = listener;
     }
 
@@ -151,7 +151,7 @@ public final class UdpTable extends Timed {
                             bytes,
                             udp.payloadOffset(),
                             udp.payloadLength());
-        } catch (RuntimeException failure) {
+        } catch (RuntimeException | OutOfMemoryError failure) {
             failed(flow, failure);
             return;
         }
@@ -163,7 +163,7 @@ public final class UdpTable extends Timed {
     }
 
     /** A defect of ours ends the one flow that met it; the guest's next datagram begins it anew. */
-    private void failed(UdpFlow flow, RuntimeException failure) {
+    private void failed(UdpFlow flow, Throwable failure) {
         failures++;
         failureListener.accept(failure);
         close(flow);
@@ -238,7 +238,7 @@ public final class UdpTable extends Timed {
         HostDatagrams socket;
         try {
             socket = host.openDatagrams(key.guestPort(), flow);
-        } catch (RuntimeException failure) {
+        } catch (RuntimeException | OutOfMemoryError failure) {
             failures++;
             failureListener.accept(failure);
             return null;
@@ -300,7 +300,7 @@ public final class UdpTable extends Timed {
                 use(flow, now);
                 try {
                     flow.socket().flush();
-                } catch (RuntimeException failure) {
+                } catch (RuntimeException | OutOfMemoryError failure) {
                     failed(flow, failure);
                 }
             }
@@ -383,7 +383,7 @@ public final class UdpTable extends Timed {
         flow.bind(null);
         try {
             socket.close();
-        } catch (RuntimeException failure) {
+        } catch (RuntimeException | OutOfMemoryError failure) {
             failures++;
             failureListener.accept(failure);
         }

@@ -39,7 +39,7 @@ final class StackRig {
     final DropCounters drops = new DropCounters();
     final FakeHost host = new FakeHost();
     final List<NameResolver.Answer> queries = new ArrayList<>();
-    final List<RuntimeException> failures = new ArrayList<>();
+    final List<Throwable> failures = new ArrayList<>();
     final StackSettings settings;
     final LeaseTable leases;
     final Stack stack;

@@ -36,7 +36,7 @@ final class TcpRig {
     final DeadlineQueue deadlines = new DeadlineQueue();
     final TcpTable table;
     final List<PatternStream> streams = new ArrayList<>();
-    final List<RuntimeException> failures = new ArrayList<>();
+    final List<Throwable> failures = new ArrayList<>();
     long now = 1000 * SECOND;
     boolean turnWanted;
 

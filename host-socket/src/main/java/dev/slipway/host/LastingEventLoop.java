@@ -1,0 +1,103 @@
+package dev.slipway.host;
+
+import io.netty.channel.IoEventLoopGroup;
+import io.netty.channel.IoHandle;
+import io.netty.channel.IoHandler;
+import io.netty.channel.IoHandlerContext;
+import io.netty.channel.IoHandlerFactory;
+import io.netty.channel.IoRegistration;
+import io.netty.channel.SingleThreadIoEventLoop;
+import io.netty.util.concurrent.ThreadAwareExecutor;
+import java.util.concurrent.Executor;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * An event loop that goes on when something is thrown out of it.
+ *
+ * <p>Netty contains most of what its handlers and tasks throw, but not an {@link OutOfMemoryError} in its own code: its
+ * loop ends then, and the process lives on and serves nobody. Here the turn is lost, and the next one begins.
+ */
+final class LastingEventLoop extends SingleThreadIoEventLoop {
+
+    private static final Logger LOG = LoggerFactory.getLogger(LastingEventLoop.class);
+
+    LastingEventLoop(IoEventLoopGroup parent, Executor executor, IoHandlerFactory handlers) {
+        super(parent, executor, new OnceInitialized(handlers));
+    }
+
+    @Override
+    protected void run() {
+        while (true) {
+            try {
+                super.run();
+                return;
+            } catch (OutOfMemoryError e) {
+                MemoryReserve.ofThisProcess().exhausted();
+            } catch (RuntimeException | StackOverflowError e) {
+                LOG.error("a defect in the event loop, which goes on", e);
+            }
+        }
+    }
+
+    /** Each {@code run} initializes the handler, which can be done only once. */
+    private record OnceInitialized(IoHandlerFactory handlers) implements IoHandlerFactory {
+        @Override
+        public IoHandler newHandler(ThreadAwareExecutor executor) {
+            return new Handler(handlers.newHandler(executor));
+        }
+
+        @Override
+        public boolean isChangingThreadSupported() {
+            return handlers.isChangingThreadSupported();
+        }
+    }
+
+    private static final class Handler implements IoHandler {
+
+        private final IoHandler handler;
+        private boolean initialized;
+
+        Handler(IoHandler handler) {
+            this.handler = handler;
+        }
+
+        @Override
+        public void initialize() {
+            if (!initialized) {
+                initialized = true;
+                handler.initialize();
+            }
+        }
+
+        @Override
+        public int run(IoHandlerContext context) {
+            return handler.run(context);
+        }
+
+        @Override
+        public IoRegistration register(IoHandle handle) throws Exception {
+            return handler.register(handle);
+        }
+
+        @Override
+        public void prepareToDestroy() {
+            handler.prepareToDestroy();
+        }
+
+        @Override
+        public void destroy() {
+            handler.destroy();
+        }
+
+        @Override
+        public void wakeup() {
+            handler.wakeup();
+        }
+
+        @Override
+        public boolean isCompatible(Class<? extends IoHandle> type) {
+            return handler.isCompatible(type);
+        }
+    }
+}
