@@ -1,6 +1,6 @@
 package dev.slipway.tcp;
 
-import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.IpOutput;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.IcmpError;
 import dev.slipway.time.Timed;
@@ -24,9 +24,9 @@ final class TcpConnection extends Timed implements HostStream.Listener {
 
     private static final long TIME_WAIT = 1_000_000_000L;
 
-    final int guest;
+    final IpAddress guest;
     final int guestPort;
-    final int remote;
+    final IpAddress remote;
     final int remotePort;
     final int ports;
 
@@ -41,7 +41,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     boolean waitsForRoom;
 
     private final TcpTable table;
-    private final Ipv4Output output;
+    private final IpOutput output;
     private final SegmentsToGuest segments;
     private final Handshake handshake;
     private HostStream stream;
@@ -56,7 +56,14 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     private boolean outputDue;
     private long timeWaitUntil = NEVER;
 
-    TcpConnection(TcpTable table, Ipv4Output output, int guest, int guestPort, int remote, int remotePort, int iss) {
+    TcpConnection(
+            TcpTable table,
+            IpOutput output,
+            IpAddress guest,
+            int guestPort,
+            IpAddress remote,
+            int remotePort,
+            int iss) {
         this.table = table;
         this.output = output;
         this.segments = new SegmentsToGuest(output, guest, guestPort, remote, remotePort);
@@ -65,7 +72,15 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         this.remote = remote;
         this.remotePort = remotePort;
         this.ports = guestPort << 16 | remotePort;
-        this.handshake = new Handshake(iss, output.mtu() - Ipv4Packet.HEADER_LENGTH - TcpSegment.HEADER_LENGTH);
+        this.handshake = new Handshake(iss, output.payloadMax() - TcpSegment.HEADER_LENGTH);
+    }
+
+    /** Whether those are its addresses. */
+    boolean isBetween(long guestHigh, long guestLow, long remoteHigh, long remoteLow) {
+        return remote.low() == remoteLow
+                && guest.low() == guestLow
+                && remote.high() == remoteHigh
+                && guest.high() == guestHigh;
     }
 
     TcpState state() {
@@ -328,7 +343,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         if (error != null) {
             report(error);
         } else if (code >= 0) {
-            report(IcmpError.unreachable(IpAddress.ofV4(table.gateway()), code));
+            report(table.unreachable(guest, code));
         } else if (why != HostStream.ConnectFailure.TIMED_OUT) {
             sendReset();
         }
@@ -343,7 +358,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         BigEndian.putI32(syn, 4, handshake.irs());
         output.sendErrorAbout(
                 said,
-                said.reporter().v4(),
+                said.reporter(),
                 guest,
                 remote,
                 Ipv4Packet.PROTOCOL_TCP,
@@ -415,9 +430,8 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     /** Sends what the guest is owed: what has come, what may come, what is missing in between. */
     void sendAcknowledgement() {
         Frame frame = segments.begin(SegmentsToGuest.MAX_SACK_OPTION, 0);
-        int options = handshake.isSelective()
-                ? fromGuest.writeSelectiveAcks(frame.bytes(), SegmentsToGuest.options(frame))
-                : 0;
+        int options =
+                handshake.isSelective() ? fromGuest.writeSelectiveAcks(frame.bytes(), segments.options(frame)) : 0;
         int acknowledgement = fromGuest.acknowledgement();
         segments.send(
                 frame,
@@ -539,7 +553,6 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     /** For diagnosis: addresses and state. */
     @Override
     public String toString() {
-        return IpAddress.toString(guest) + ":" + guestPort + " -> " + IpAddress.toString(remote) + ":" + remotePort
-                + " " + state;
+        return guest + ":" + guestPort + " -> " + remote + ":" + remotePort + " " + state;
     }
 }
