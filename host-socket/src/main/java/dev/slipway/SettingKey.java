@@ -47,6 +47,11 @@ enum SettingKey {
                     + " everything that is not closed otherwise"),
     DOMAIN("NAME", Kind.ONE, "Domain that DHCP announces. Default: internal"),
     SEARCH_DOMAIN("NAME", Kind.LIST, "Search domain that DHCP announces, several times if need be. Default: none"),
+    IPV6(
+            "STATE",
+            Kind.ONE,
+            "on: the guest gets IPv6, with addresses it makes itself in fd65::/64 (TCP, DNS, ping of gateway and host);"
+                    + " off: its IPv6 is dropped. Default: off"),
     UDP_NAT(
             "KIND",
             Kind.ONE,

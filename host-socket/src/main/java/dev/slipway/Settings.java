@@ -10,11 +10,13 @@ import dev.slipway.host.ResolverSettings;
 import dev.slipway.posix.TapDevice;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.publish.PortRange;
+import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.seam.StackSettings.Limits;
 import dev.slipway.seam.UdpNat;
 import dev.slipway.tap.TapAddress;
 import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.Ipv6Packet;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -70,6 +72,7 @@ public record Settings(
         Map<Path, String> places) {
 
     private static final List<String> TRANSPORTS = List.of("auto", "native", "epoll", "kqueue", "nio");
+    private static final List<String> ON_OFF = List.of("on", "off");
     private static final List<String> UDP_NATS = List.of("full-cone", "symmetric");
     private static final List<String> LOG_LEVELS = List.of("error", "warn", "info", "debug", "trace");
     private static final List<String> LATER_SCHEMES =
@@ -280,6 +283,7 @@ public record Settings(
             value = value == null ? source.one(SettingKey.GATEWAY_IP.key()) : value;
             throw value.wrong("gateway and host cannot both be " + IpAddress.toString(host));
         }
+        int mtu = mtu(source);
         return new StackSettings(
                 network,
                 prefix,
@@ -287,12 +291,13 @@ public record Settings(
                 host,
                 network + 3,
                 defaults.gatewayMac(),
-                mtu(source),
+                mtu,
                 domain(source.one(SettingKey.DOMAIN.key()), defaults.domain()),
                 searchDomains(source),
                 choice(source, SettingKey.UDP_NAT, UDP_NATS, "full-cone").equals("symmetric")
                         ? UdpNat.SYMMETRIC
                         : UdpNat.FULL_CONE,
+                ipv6(source, mtu),
                 limits(source, defaults.limits()));
     }
 
@@ -316,6 +321,17 @@ public record Settings(
             throw value.wrong("'" + value.text() + "' is not a number from 1 to 9999999");
         }
         return Integer.parseInt(value.text());
+    }
+
+    private static Ipv6Settings ipv6(SettingSource source, int mtu) throws SettingsException {
+        if (choice(source, SettingKey.IPV6, ON_OFF, "off").equals("off")) {
+            return Ipv6Settings.OFF;
+        }
+        if (mtu < Ipv6Packet.MIN_MTU) {
+            throw source.one(SettingKey.IPV6.key())
+                    .wrong("IPv6 needs an MTU of " + Ipv6Packet.MIN_MTU + " at least, not " + mtu);
+        }
+        return Ipv6Settings.DEFAULTS;
     }
 
     private static int prefix(Value subnet) throws SettingsException {

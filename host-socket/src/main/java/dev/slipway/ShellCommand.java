@@ -36,12 +36,6 @@ final class ShellCommand implements Command {
     private static final Set<String> WITHOUT =
             Set.of("vm", "api", "publish", "publish-address", "no-preserve-source", "docker", "transport");
 
-    @Override
-    public void prepare() {
-        Logging.form();
-        Thread.ofPlatform().daemon().name("prepare-transport").start(Transport.EPOLL::isAvailable);
-    }
-
     private static Stream<SettingKey> keys() {
         return Stream.of(SettingKey.values()).filter(key -> !WITHOUT.contains(key.key()));
     }

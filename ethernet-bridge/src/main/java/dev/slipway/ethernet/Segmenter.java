@@ -5,6 +5,7 @@ import dev.slipway.wire.Checksum;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.Ipv4Packet;
+import dev.slipway.wire.Ipv6Packet;
 import dev.slipway.wire.TcpSegment;
 import dev.slipway.wire.UdpDatagram;
 import java.lang.foreign.MemorySegment;
@@ -28,7 +29,7 @@ import java.lang.foreign.MemorySegment;
  * <p>Each segment gets the unit's headers with its own IP length, identification (counted up from the unit's), sequence
  * number and checksums. PSH and FIN stay on the last segment only, CWR on the first (RFC 3168, section 6.1.2).
  *
- * <p>Limits: TCP over IPv4, options of both headers included; not a fragment; no 802.1Q tag. It allocates nothing and
+ * <p>Limits: TCP over IPv4, options of both headers included, or over IPv6 without extension headers; not a fragment; no 802.1Q tag. It allocates nothing and
  * belongs to one thread.
  */
 public final class Segmenter {
@@ -49,12 +50,17 @@ public final class Segmenter {
     private static final int IP_DESTINATION = IP + 16;
     private static final int FRAGMENTED = 0x3FFF;
 
+    private static final int IPV6_PAYLOAD_LENGTH = IP + 4;
+    private static final int IPV6_NEXT_HEADER = IP + 6;
+    private static final int IPV6_SOURCE = IP + 8;
+
     private static final int TCP_SEQUENCE = 4;
     private static final int TCP_OFFSET_AND_FLAGS = 12;
     private static final int CWR = 0x80;
 
     private MemorySegment bytes = MemorySegment.NULL;
     private long offset;
+    private boolean overIpv6;
     private int transport;
     private int headerLength;
     private int unitPayload;
@@ -76,7 +82,7 @@ public final class Segmenter {
      * Looks at a frame and begins to cut it.
      *
      * @return how many frames it makes: 1 if it is not a large unit or its payload fits one segment; {@link #MALFORMED}
-     *     if it says that it is a large unit but is no TCP segment over IPv4, or its lengths do not agree
+     *     if it says that it is a large unit but is no TCP segment over IP, or its lengths do not agree
      */
     public int begin(Frame unit) {
         if (unit.segmentSize() == 0) {
@@ -98,10 +104,11 @@ public final class Segmenter {
     private boolean parse(Frame unit) {
         bytes = unit.bytes();
         offset = unit.offset();
-        if (!isIpv4(unit, Ipv4Packet.PROTOCOL_TCP)) {
+        overIpv6 = isIpv6(unit, Ipv4Packet.PROTOCOL_TCP);
+        if (!overIpv6 && !isIpv4(unit, Ipv4Packet.PROTOCOL_TCP)) {
             return false;
         }
-        transport = IP + ipHeaderLength();
+        transport = IP + (overIpv6 ? Ipv6Packet.HEADER_LENGTH : ipHeaderLength());
         if (unit.length() < transport + TcpSegment.HEADER_LENGTH) {
             return false;
         }
@@ -129,26 +136,51 @@ public final class Segmenter {
                 && IP + ipHeaderLength <= frame.length();
     }
 
+    /** Whether the frame is an IPv6 packet with that protocol right behind its header. */
+    private static boolean isIpv6(Frame frame, int protocol) {
+        MemorySegment bytes = frame.bytes();
+        long at = frame.offset();
+        return frame.length() >= IP + Ipv6Packet.HEADER_LENGTH
+                && BigEndian.u16(bytes, at + 12) == EthernetFrame.TYPE_IPV6
+                && BigEndian.u8(bytes, at + IP) >>> 4 == 6
+                && BigEndian.u8(bytes, at + IPV6_NEXT_HEADER) == protocol;
+    }
+
     private int ipHeaderLength() {
         return (BigEndian.u8(bytes, offset + IP) & 0xF) * 4;
     }
 
     private void sumTemplate() {
-        identification = BigEndian.u16(bytes, offset + IP_IDENTIFICATION);
         sequence = BigEndian.i32(bytes, offset + transport + TCP_SEQUENCE);
+        transportSum = overIpv6 ? ipv6PseudoHeader(bytes, offset, Ipv4Packet.PROTOCOL_TCP, 0) : sumNetwork();
+        transportSum += Checksum.sum(bytes, offset + transport, headerLength - transport)
+                + without(sequence >>> 16)
+                + without(sequence & 0xFFFF)
+                + without(offsetAndFlags)
+                + without(BigEndian.u16(bytes, offset + transport + TcpSegment.CHECKSUM));
+        transportSum = Checksum.fold(transportSum);
+    }
+
+    private static int ipv6PseudoHeader(MemorySegment bytes, long at, int protocol, int length) {
+        return Checksum.pseudoHeader(
+                BigEndian.i64(bytes, at + IPV6_SOURCE),
+                BigEndian.i64(bytes, at + IPV6_SOURCE + 8),
+                BigEndian.i64(bytes, at + IPV6_SOURCE + 16),
+                BigEndian.i64(bytes, at + IPV6_SOURCE + 24),
+                protocol,
+                length);
+    }
+
+    /** Notes what the headers of IPv4 have in common, and returns the sum of the pseudo-header. */
+    private int sumNetwork() {
+        identification = BigEndian.u16(bytes, offset + IP_IDENTIFICATION);
         networkSum = Checksum.sum(bytes, offset + IP, transport - IP)
                 + without(BigEndian.u16(bytes, offset + IP_TOTAL_LENGTH))
                 + without(identification)
                 + without(BigEndian.u16(bytes, offset + IP_CHECKSUM));
         int source = BigEndian.i32(bytes, offset + IP_SOURCE);
         int destination = BigEndian.i32(bytes, offset + IP_DESTINATION);
-        transportSum = Checksum.pseudoHeader(source, destination, Ipv4Packet.PROTOCOL_TCP, 0)
-                + Checksum.sum(bytes, offset + transport, headerLength - transport)
-                + without(sequence >>> 16)
-                + without(sequence & 0xFFFF)
-                + without(offsetAndFlags)
-                + without(BigEndian.u16(bytes, offset + transport + TcpSegment.CHECKSUM));
-        transportSum = Checksum.fold(transportSum);
+        return Checksum.pseudoHeader(source, destination, Ipv4Packet.PROTOCOL_TCP, 0);
     }
 
     /** What takes a word out of a one's complement sum: its complement (RFC 1624). */
@@ -176,6 +208,10 @@ public final class Segmenter {
     }
 
     private void writeNetworkHeader(MemorySegment header, long at) {
+        if (overIpv6) {
+            BigEndian.putU16(header, at + IPV6_PAYLOAD_LENGTH, headerLength - transport + payloadLength);
+            return;
+        }
         int totalLength = headerLength - IP + payloadLength;
         int id = identification + segment & 0xFFFF;
         BigEndian.putU16(header, at + IP_TOTAL_LENGTH, totalLength);
@@ -255,6 +291,10 @@ public final class Segmenter {
             recompute(frame, Ipv4Packet.PROTOCOL_TCP, TcpSegment.HEADER_LENGTH, TcpSegment.CHECKSUM);
         } else if (isIpv4(frame, Ipv4Packet.PROTOCOL_UDP)) {
             recompute(frame, Ipv4Packet.PROTOCOL_UDP, UdpDatagram.HEADER_LENGTH, UdpDatagram.CHECKSUM);
+        } else if (isIpv6(frame, Ipv4Packet.PROTOCOL_TCP)) {
+            recomputeIpv6(frame, Ipv4Packet.PROTOCOL_TCP, TcpSegment.HEADER_LENGTH, TcpSegment.CHECKSUM);
+        } else if (isIpv6(frame, Ipv4Packet.PROTOCOL_UDP)) {
+            recomputeIpv6(frame, Ipv4Packet.PROTOCOL_UDP, UdpDatagram.HEADER_LENGTH, UdpDatagram.CHECKSUM);
         }
     }
 
@@ -272,6 +312,19 @@ public final class Segmenter {
         int destination = BigEndian.i32(bytes, at + IP_DESTINATION);
         int sum =
                 Checksum.pseudoHeader(source, destination, protocol, length) + Checksum.sum(bytes, at + start, length);
+        putChecksum(frame, start, field, sum);
+    }
+
+    private static void recomputeIpv6(Frame frame, int protocol, int minimum, int field) {
+        MemorySegment bytes = frame.bytes();
+        long at = frame.offset();
+        int length = BigEndian.u16(bytes, at + IPV6_PAYLOAD_LENGTH);
+        int start = IP + Ipv6Packet.HEADER_LENGTH;
+        if (length < minimum || start + length > frame.length()) {
+            return;
+        }
+        BigEndian.putU16(bytes, at + start + field, 0);
+        int sum = ipv6PseudoHeader(bytes, at, protocol, length) + Checksum.sum(bytes, at + start, length);
         putChecksum(frame, start, field, sum);
     }
 

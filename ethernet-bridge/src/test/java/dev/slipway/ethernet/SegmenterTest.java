@@ -7,7 +7,9 @@ import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Checksum;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
+import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
+import dev.slipway.wire.Ipv6Packet;
 import dev.slipway.wire.TcpSegment;
 import dev.slipway.wire.UdpDatagram;
 import java.io.ByteArrayOutputStream;
@@ -221,6 +223,45 @@ class SegmenterTest {
             segments.add(segment);
         }
         return segments;
+    }
+
+    @Test
+    void cutsUnitsOverIpv6() {
+        IpAddress host = new IpAddress(0xFD65L << 48, 0x254);
+        IpAddress guest = new IpAddress(0xFD65L << 48, 0x1234_5678_9ABCL);
+        byte[] payload = new byte[5_001];
+        new java.util.Random(6).nextBytes(payload);
+        MemorySegment bytes = Arena.ofAuto().allocate(OFFSET + 14 + 40 + 20 + payload.length);
+        EthernetFrame.write(bytes, OFFSET, 0x5254_0000_0001L, 0x5254_0000_0002L, EthernetFrame.TYPE_IPV6);
+        int ip = OFFSET + 14;
+        Ipv6Packet.write(bytes, ip, 20 + payload.length, 64, 6, host.high(), host.low(), guest.high(), guest.low());
+        int flags = TcpSegment.ACK | TcpSegment.PSH;
+        TcpSegment.write(bytes, ip + 40, host, 443, guest, 50_000, -1_000, 99, flags, 1000, 20, 20 + payload.length);
+        MemorySegment.copy(payload, 0, bytes, ValueLayout.JAVA_BYTE, ip + 60, payload.length);
+        Frame unit = new Frame()
+                .set(bytes, OFFSET, 74 + payload.length)
+                .checksumPartial(54, TcpSegment.CHECKSUM)
+                .largeUnit(1_440);
+        Segmenter segmenter = new Segmenter();
+        int segments = segmenter.begin(unit);
+        assertThat(segments).isEqualTo(4);
+        MemorySegment out = Arena.ofAuto().allocate(1_600);
+        int done = 0;
+        for (int i = 0; i < segments; i++) {
+            segmenter.next(out, 0);
+            int length = segmenter.payloadLength();
+            assertThat(segmenter.headerLength()).isEqualTo(74);
+            MemorySegment.copy(bytes, segmenter.payloadOffset(), out, 74, length);
+            assertThat(BigEndian.u16(out, 18)).isEqualTo(20 + length);
+            assertThat(BigEndian.i32(out, 58)).isEqualTo(-1_000 + done);
+            assertThat(BigEndian.u8(out, 67) & TcpSegment.PSH).isEqualTo(i == 3 ? TcpSegment.PSH : 0);
+            int sum = Checksum.pseudoHeader(host, guest, 6, 20 + length) + Checksum.sum(out, 54, 20 + length);
+            assertThat(Checksum.fold(sum)).isEqualTo(0xFFFF);
+            assertThat(out.asSlice(74, length).toArray(ValueLayout.JAVA_BYTE))
+                    .isEqualTo(java.util.Arrays.copyOfRange(payload, done, done + length));
+            done += length;
+        }
+        assertThat(done).isEqualTo(payload.length);
     }
 
     /** A TCP unit with a partial checksum, at an offset that is not aligned. */

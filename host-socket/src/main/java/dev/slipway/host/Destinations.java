@@ -4,6 +4,7 @@ import dev.slipway.egress.Egress;
 import dev.slipway.egress.EgressPolicy.Protocol;
 import dev.slipway.proxy.DialPolicy;
 import dev.slipway.seam.HostStream.ConnectFailure;
+import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import java.util.Optional;
@@ -29,7 +30,19 @@ import java.util.Optional;
  * </table>
  *
  * An IPv4-mapped IPv6 address is the IPv4 address it holds ({@link IpAddress}), so {@code ::ffff:127.0.0.1} is refused
- * with 127/8. All other IPv6 destinations are unreachable.
+ * with 127/8.
+ *
+ * <table>
+ *   <caption>IPv6, the first row that fits</caption>
+ *   <tr><td>any, while the guest has no IPv6</td><td>network unreachable</td></tr>
+ *   <tr><td>the host address</td><td>::1, or prohibited without host access</td></tr>
+ *   <tr><td>the gateway, by either of its addresses</td><td>nothing listens there but the stack's own services</td></tr>
+ *   <tr><td>another address of the guest's prefix; ::/96, ff00::/8</td><td>host unreachable</td></tr>
+ *   <tr><td>fe80::/10, fec0::/10, fd00:ec2::254 (metadata)</td><td>prohibited unless allowed</td></tr>
+ *   <tr><td>6to4, NAT64, Teredo around an IPv4 address that leads nowhere or is forbidden</td><td>as that</td></tr>
+ *   <tr><td>an address of the host's own interfaces</td><td>as it is, or prohibited without host access</td></tr>
+ *   <tr><td>all others</td><td>as they are</td></tr>
+ * </table>
  */
 final class Destinations implements DialPolicy {
 
@@ -37,7 +50,7 @@ final class Destinations implements DialPolicy {
     enum Way {
         /** To that address. */
         DIRECT,
-        /** To 127.0.0.1. */
+        /** To 127.0.0.1, or ::1. */
         LOCALHOST,
         /** To the gateway, where nobody listens. */
         NOBODY_LISTENS,
@@ -48,6 +61,10 @@ final class Destinations implements DialPolicy {
     }
 
     static final IpAddress LOCALHOST = IpAddress.ofV4(0x7F00_0001);
+    static final IpAddress LOCALHOST6 = new IpAddress(0, 1);
+
+    /** Where a cloud keeps a machine's secrets, on IPv6. */
+    private static final IpAddress METADATA = new IpAddress(0xFD00_0EC2L << 32, 0x254);
 
     private final StackSettings settings;
     private final HostPolicy policy;
@@ -87,7 +104,7 @@ final class Destinations implements DialPolicy {
 
     /** Where a destination that the guest named leads, whatever it wants there. */
     Way judge(IpAddress destination) {
-        return destination.isV4() ? judgeV4(destination) : Way.NETWORK_UNREACHABLE;
+        return destination.isV4() ? judgeV4(destination) : judgeV6(destination);
     }
 
     private Way judgeV4(IpAddress destination) {
@@ -110,6 +127,49 @@ final class Destinations implements DialPolicy {
         return Way.DIRECT;
     }
 
+    private Way judgeV6(IpAddress destination) {
+        Ipv6Settings network = settings.ipv6();
+        if (!network.enabled()) {
+            return Way.NETWORK_UNREACHABLE;
+        }
+        if (destination.equals(network.host())) {
+            return policy.hostAccess() ? Way.LOCALHOST : Way.PROHIBITED;
+        }
+        if (network.isOwn(destination.high(), destination.low())) {
+            return Way.NOBODY_LISTENS;
+        }
+        long high = destination.high();
+        boolean nowhere = high >>> 56 == 0xFF || high == 0 && destination.low() >>> 32 == 0;
+        if (nowhere || high == network.prefix()) {
+            return Way.HOST_UNREACHABLE;
+        }
+        boolean local = high >>> 54 == 0xFE80 >>> 6 || high >>> 54 == 0xFEC0 >>> 6 || destination.equals(METADATA);
+        if (local && !policy.allowLinkLocal()) {
+            return Way.PROHIBITED;
+        }
+        IpAddress within = embeddedV4(destination);
+        if (within != null) {
+            Way way = judgeV4(within);
+            if (way != Way.DIRECT) {
+                return way == Way.PROHIBITED ? way : Way.HOST_UNREACHABLE;
+            }
+        }
+        return !policy.hostAccess() && interfaces.contains(destination) ? Way.PROHIBITED : Way.DIRECT;
+    }
+
+    /** The IPv4 address to which a gateway of the network would carry what is sent to an IPv6 address, or null. */
+    private static IpAddress embeddedV4(IpAddress address) {
+        long high = address.high();
+        if (high >>> 48 == 0x2002) {
+            return IpAddress.ofV4((int) (high >>> 16));
+        }
+        boolean nat64 = high == 0x0064_FF9B_0000_0000L && address.low() >>> 32 == 0 || high >>> 16 == 0x0064_FF9B_0001L;
+        if (nat64) {
+            return IpAddress.ofV4((int) address.low());
+        }
+        return high >>> 32 == 0x2001_0000L ? IpAddress.ofV4((int) ~address.low()) : null;
+    }
+
     /** Why a connection may not go such a way, or {@code null} if it may. */
     static ConnectFailure refusal(Way way) {
         return switch (way) {
@@ -128,7 +188,10 @@ final class Destinations implements DialPolicy {
 
     /** The address to dial for a destination that leads somewhere. */
     IpAddress onHost(IpAddress destination, Way way) {
-        return way == Way.LOCALHOST ? LOCALHOST : destination;
+        if (way != Way.LOCALHOST) {
+            return destination;
+        }
+        return destination.isV4() ? LOCALHOST : LOCALHOST6;
     }
 
     // ---- for the proxies
@@ -166,7 +229,7 @@ final class Destinations implements DialPolicy {
      */
     IpAddress seenByGuest(IpAddress source) {
         if (!source.isV4()) {
-            return null;
+            return seenV6(source);
         }
         int address = source.v4();
         if (address >>> 24 == 127) {
@@ -185,6 +248,18 @@ final class Destinations implements DialPolicy {
         }
         int address = client.v4();
         return settings.contains(address) || isNowhere(address) ? settings.gateway() : address;
+    }
+
+    private IpAddress seenV6(IpAddress source) {
+        Ipv6Settings network = settings.ipv6();
+        if (!network.enabled()) {
+            return null;
+        }
+        if (source.equals(LOCALHOST6)) {
+            return policy.hostAccess() ? network.host() : null;
+        }
+        boolean local = source.high() >>> 54 == 0xFE80 >>> 6;
+        return local || source.high() == network.prefix() ? null : source;
     }
 
     /** "This network", loopback, multicast, reserved and broadcast (RFC 6890, section 2.2.2). */

@@ -6,6 +6,7 @@ import dev.slipway.seam.HostDatagrams;
 import dev.slipway.seam.HostEcho;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
+import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.DnsMessage;
 import dev.slipway.wire.IpAddress;
@@ -25,6 +26,7 @@ final class NameServerStreams implements HostSockets, AutoCloseable {
     static final int MAX_STREAMS = 256;
 
     private final IpAddress gateway;
+    private final Ipv6Settings ipv6;
     private final NameServer names;
     private final HostSockets sockets;
     private final EventLoop loop;
@@ -46,6 +48,7 @@ final class NameServerStreams implements HostSockets, AutoCloseable {
             EventLoop loop,
             Runnable touched,
             Consumer<Throwable> failed) {
+        this.ipv6 = settings.ipv6();
         this.gateway = IpAddress.ofV4(settings.gateway());
         this.names = names;
         this.sockets = sockets;
@@ -56,7 +59,7 @@ final class NameServerStreams implements HostSockets, AutoCloseable {
 
     @Override
     public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
-        if (port != DnsMessage.PORT || !destination.equals(gateway)) {
+        if (port != DnsMessage.PORT || !destination.equals(gateway) && !isIpv6Gateway(destination)) {
             return sockets.connect(destination, port, hopLimit, listener);
         }
         streams.removeIf(DnsStream::isClosed);
@@ -68,6 +71,10 @@ final class NameServerStreams implements HostSockets, AutoCloseable {
         streams.add(stream);
         expireLater();
         return stream;
+    }
+
+    private boolean isIpv6Gateway(IpAddress destination) {
+        return ipv6.enabled() && (destination.equals(ipv6.gateway()) || destination.equals(Ipv6Settings.ROUTER));
     }
 
     private void later(Runnable event) {

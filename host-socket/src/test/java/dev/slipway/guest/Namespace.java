@@ -140,13 +140,13 @@ final class Namespace implements AutoCloseable {
 
     /** A listening socket on a free port, or on the given one. */
     ServerSocketChannel listen(String address, int port) throws IOException {
-        return call(
-                () -> ServerSocketChannel.open(StandardProtocolFamily.INET).bind(new InetSocketAddress(address, port)));
+        return call(() -> ServerSocketChannel.open(familyOf(address)).bind(new InetSocketAddress(address, port)));
     }
 
     /** A connection from here. */
     SocketChannel connect(InetSocketAddress destination, Duration timeout) throws IOException {
-        SocketChannel channel = call(() -> SocketChannel.open(StandardProtocolFamily.INET));
+        SocketChannel channel =
+                call(() -> SocketChannel.open(familyOf(destination.getAddress().getHostAddress())));
         try {
             channel.socket().connect(destination, (int) timeout.toMillis());
             return channel;
@@ -198,5 +198,10 @@ final class Namespace implements AutoCloseable {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** The family of an address in figures. */
+    private static StandardProtocolFamily familyOf(String address) {
+        return address.contains(":") ? StandardProtocolFamily.INET6 : StandardProtocolFamily.INET;
     }
 }

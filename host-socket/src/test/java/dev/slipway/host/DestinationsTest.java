@@ -3,6 +3,7 @@ package dev.slipway.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.host.Destinations.Way;
+import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import java.net.InetAddress;
@@ -63,6 +64,68 @@ final class DestinationsTest {
     })
     void everyDestinationLeadsWhereTheTableSays(String destination, Way way) {
         assertThat(with(true, false).judge(address(destination))).isEqualTo(way);
+    }
+
+    private static Destinations withIpv6(boolean hostAccess, boolean allowLinkLocal) {
+        return new Destinations(
+                StackSettings.defaults().withIpv6(Ipv6Settings.DEFAULTS),
+                new HostPolicy(hostAccess, allowLinkLocal),
+                new HostInterfaces(() -> Set.of(OWN, address("2001:db8::9")), () -> 0));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "fd65::254, LOCALHOST",
+        "fd65::1, NOBODY_LISTENS",
+        "fe80::1, NOBODY_LISTENS",
+        "fd65::, HOST_UNREACHABLE",
+        "fd65::77, HOST_UNREACHABLE",
+        "fd65:0:0:1::1, DIRECT",
+        "::, HOST_UNREACHABLE",
+        "::1, HOST_UNREACHABLE",
+        "::7f00:1, HOST_UNREACHABLE",
+        "ff02::1, HOST_UNREACHABLE",
+        "ff0e::1, HOST_UNREACHABLE",
+        "fe80::2, PROHIBITED",
+        "febf::2, PROHIBITED",
+        "fec0::2, PROHIBITED",
+        "fd00:ec2::254, PROHIBITED",
+        "fd00:ec2::253, DIRECT",
+        "2002:7f00:1::1, HOST_UNREACHABLE",
+        "2002:a9fe:a9fe::1, PROHIBITED",
+        "2002:c0a8:41fe::1, HOST_UNREACHABLE",
+        "2002:808:808::1, DIRECT",
+        "64:ff9b::7f00:1, HOST_UNREACHABLE",
+        "64:ff9b::a9fe:a9fe, PROHIBITED",
+        "64:ff9b:1::a9fe:a9fe, PROHIBITED",
+        "64:ff9b::808:808, DIRECT",
+        "2001::5601:5601, PROHIBITED",
+        "2001:db8::1, DIRECT",
+        "2001:db8::9, DIRECT",
+        "192.168.65.254, LOCALHOST",
+    })
+    void everyDestinationOfIpv6LeadsWhereTheTableSays(String destination, Way way) {
+        assertThat(withIpv6(true, false).judge(address(destination))).isEqualTo(way);
+    }
+
+    @Test
+    void withoutHostAccessTheHostIsClosedByItsIpv6AddressesToo() {
+        Destinations closed = withIpv6(false, false);
+        assertThat(closed.judge(address("fd65::254"))).isEqualTo(Way.PROHIBITED);
+        assertThat(closed.judge(address("2001:db8::9"))).isEqualTo(Way.PROHIBITED);
+        assertThat(closed.judge(address("2001:db8::8"))).isEqualTo(Way.DIRECT);
+        assertThat(closed.judge(address("2002:cb00:7109::1"))).isEqualTo(Way.PROHIBITED);
+        assertThat(closed.seenByGuest(address("::1"))).isNull();
+    }
+
+    @Test
+    void theIpv6HostAddressIsLocalhostBothWays() {
+        Destinations destinations = withIpv6(true, false);
+        IpAddress host = address("fd65::254");
+        assertThat(destinations.onHost(host, destinations.judge(host))).isEqualTo(address("::1"));
+        assertThat(destinations.seenByGuest(address("::1"))).isEqualTo(host);
+        assertThat(destinations.seenByGuest(address("fd65::9"))).isNull();
+        assertThat(destinations.seenByGuest(address("fe80::9"))).isNull();
     }
 
     @Test

@@ -25,6 +25,7 @@ public final class InternalNames {
     static final int TTL_SECONDS = 60;
 
     private final Map<String, Record> records = new HashMap<>();
+    private final Map<String, byte[]> ipv6 = new HashMap<>();
 
     /** The one record of a name; a type of 0 if there is none. */
     private record Record(int type, byte[] data) {}
@@ -33,6 +34,18 @@ public final class InternalNames {
     public InternalNames(StackSettings settings) {
         add(GATEWAY, settings.gateway());
         add(HOST, settings.host());
+        if (settings.ipv6().enabled()) {
+            addIpv6(GATEWAY, settings.ipv6().gateway());
+            if (settings.ipv6().host() != null && settings.host() != 0) {
+                addIpv6(HOST, settings.ipv6().host());
+            }
+        }
+    }
+
+    private void addIpv6(List<String> names, IpAddress address) {
+        names.forEach(name -> ipv6.put(name + ".", address.toBytes()));
+        byte[] pointer = DnsMessage.encodeName(names.getFirst());
+        records.put(LocalNames.reverseName(address), new Record(DnsMessage.TYPE_PTR, pointer));
     }
 
     private void add(List<String> names, int address) {
@@ -85,6 +98,10 @@ public final class InternalNames {
         }
         boolean typeFits = query.type() == record.type || query.type() == DnsMessage.TYPE_ANY && record.type != 0;
         boolean classFits = query.recordClass() == DnsMessage.CLASS_IN || query.recordClass() == DnsMessage.CLASS_ANY;
+        byte[] address6 = query.type() == DnsMessage.TYPE_AAAA ? ipv6.get(query.name()) : null;
+        if (address6 != null && classFits) {
+            return query.respond(DnsMessage.TYPE_AAAA, address6, TTL_SECONDS);
+        }
         return typeFits && classFits
                 ? query.respond(record.type, record.data, TTL_SECONDS)
                 : query.respond(DnsMessage.NOERROR);

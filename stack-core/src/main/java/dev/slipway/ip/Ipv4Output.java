@@ -9,6 +9,7 @@ import dev.slipway.wire.DropReason;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.Icmpv4Packet;
+import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.MacAddress;
 import java.lang.foreign.MemorySegment;
@@ -17,7 +18,7 @@ import java.lang.foreign.MemorySegment;
  * IPv4 packets to the guest: what every protocol of the stack sends with. {@link #begin} gives room for the payload of
  * an IP packet in the channel's own memory; {@link #send} puts the headers before it.
  */
-public final class Ipv4Output {
+public final class Ipv4Output implements IpOutput {
 
     /** Bytes before the payload of an IP packet. */
     public static final int HEADERS = EthernetFrame.HEADER_LENGTH + Ipv4Packet.HEADER_LENGTH;
@@ -27,10 +28,6 @@ public final class Ipv4Output {
     private static final int QUOTED = 8;
     /** The most that is quoted of a payload: an error has 576 bytes at most (RFC 1812, section 4.3.2.3). */
     private static final int QUOTED_MAX = 520;
-    /** ICMP errors: 100 a second, in bursts of 100 at most (RFC 1812, section 4.3.2.8). */
-    private static final int ERROR_BURST = 100;
-
-    private static final long ERROR_INTERVAL = 10_000_000L;
 
     private final FrameSink toGuest;
     private final Neighbours neighbours;
@@ -38,8 +35,7 @@ public final class Ipv4Output {
     private final int mtu;
     private final DropCounters drops;
     private int identification;
-    private long errorTokens = ERROR_BURST * ERROR_INTERVAL;
-    private long errorTime;
+    private final ErrorRate errors = new ErrorRate();
     private long now;
 
     public Ipv4Output(StackSettings settings, FrameSink toGuest, Neighbours neighbours, DropCounters drops) {
@@ -56,17 +52,44 @@ public final class Ipv4Output {
     }
 
     private boolean mayReportError() {
-        errorTokens = Math.min(ERROR_BURST * ERROR_INTERVAL, errorTokens + Math.max(0, now - errorTime));
-        errorTime = now;
-        if (errorTokens < ERROR_INTERVAL) {
-            drops.count(DropReason.ICMP_RATE);
-            return false;
+        if (errors.allows(now)) {
+            return true;
         }
-        errorTokens -= ERROR_INTERVAL;
-        return true;
+        drops.count(DropReason.ICMP_RATE);
+        return false;
+    }
+
+    @Override
+    public int headers() {
+        return HEADERS;
+    }
+
+    @Override
+    public int payloadMax() {
+        return mtu - Ipv4Packet.HEADER_LENGTH;
+    }
+
+    @Override
+    public void send(Frame frame, int payloadLength, IpAddress source, IpAddress destination, int protocol) {
+        send(frame, payloadLength, source.v4(), destination.v4(), protocol);
+    }
+
+    @Override
+    public void sendErrorAbout(
+            IcmpError error,
+            IpAddress from,
+            IpAddress guest,
+            IpAddress remote,
+            int protocol,
+            int payloadLength,
+            MemorySegment payload,
+            long offset,
+            int length) {
+        sendErrorAbout(error, from.v4(), guest.v4(), remote.v4(), protocol, payloadLength, payload, offset, length);
     }
 
     /** How many bytes of frames that can wait the channel takes now; see {@link FrameSink#room}. */
+    @Override
     public int room() {
         return toGuest.room();
     }
@@ -81,6 +104,7 @@ public final class Ipv4Output {
      *
      * @param payloadCapacity bytes that will be written from {@code frame.offset() + HEADERS} on
      */
+    @Override
     public Frame begin(int payloadCapacity) {
         return toGuest.begin(HEADERS + payloadCapacity);
     }

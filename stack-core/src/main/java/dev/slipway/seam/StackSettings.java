@@ -16,6 +16,7 @@ import java.util.List;
  * @param domain the domain name that DHCP announces
  * @param searchDomains the search list that DHCP announces
  * @param udpNat what other ends see of the guest's UDP ports
+ * @param ipv6 the guest's network of IPv6
  * @param limits how much a guest may have
  */
 public record StackSettings(
@@ -29,6 +30,7 @@ public record StackSettings(
         String domain,
         List<String> searchDomains,
         UdpNat udpNat,
+        Ipv6Settings ipv6,
         Limits limits) {
 
     public static final int MIN_MTU = 576;
@@ -38,7 +40,7 @@ public record StackSettings(
         searchDomains = List.copyOf(searchDomains);
     }
 
-    /** With {@link UdpNat#FULL_CONE}. */
+    /** With {@link UdpNat#FULL_CONE}, without IPv6. */
     public StackSettings(
             int network,
             int prefixLength,
@@ -61,6 +63,7 @@ public record StackSettings(
                 domain,
                 searchDomains,
                 UdpNat.FULL_CONE,
+                Ipv6Settings.OFF,
                 limits);
     }
 
@@ -92,6 +95,7 @@ public record StackSettings(
                 domain,
                 searchDomains,
                 udpNat,
+                ipv6,
                 limits);
     }
 
@@ -107,6 +111,7 @@ public record StackSettings(
                 domain,
                 searchDomains,
                 udpNat,
+                ipv6,
                 newLimits);
     }
 
@@ -122,6 +127,23 @@ public record StackSettings(
                 domain,
                 searchDomains,
                 newNat,
+                ipv6,
+                limits);
+    }
+
+    public StackSettings withIpv6(Ipv6Settings newIpv6) {
+        return new StackSettings(
+                network,
+                prefixLength,
+                gateway,
+                host,
+                firstGuest,
+                gatewayMac,
+                mtu,
+                domain,
+                searchDomains,
+                udpNat,
+                newIpv6,
                 limits);
     }
 

@@ -5,6 +5,8 @@ import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.dns.NameServer;
 import dev.slipway.icmp.EchoTable;
 import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.Ipv6Neighbours;
+import dev.slipway.ip.Ipv6Output;
 import dev.slipway.ip.Neighbours;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.FrameSink;
@@ -12,6 +14,7 @@ import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.tcp.TcpTable;
 import dev.slipway.time.DeadlineQueue;
+import dev.slipway.time.Timed;
 import dev.slipway.udp.UdpForwards;
 import dev.slipway.udp.UdpTable;
 import dev.slipway.wire.ArpPacket;
@@ -33,6 +36,7 @@ import java.util.function.Consumer;
  *
  * <pre>
  *   input ─ Ethernet ─┬─ ARP
+ *                     ├─ IPv6  {@link Ipv6Input}
  *                     └─ IPv4 ─ reassembly ─┬─ ICMP  echo: of our own addresses, or by the host ({@link EchoTable})
  *                                           ├─ UDP   DHCP, DNS; else a socket of the host ({@link UdpTable})
  *                                           └─ TCP   a connection of the host ({@link TcpTable})
@@ -58,6 +62,9 @@ public final class Stack {
     private final DeadlineQueue deadlines = new DeadlineQueue();
     private final Neighbours neighbours = new Neighbours();
     private final Ipv4Output output;
+    private final Ipv6Output output6;
+    private final Ipv6Input ipv6;
+    private final Timed advertisements;
     private final Reassembly reassembly;
     private final TcpTable tcp;
     private final UdpTable udp;
@@ -105,12 +112,16 @@ public final class Stack {
         dhcp = new DhcpServer(settings, leases, holder);
         output = new Ipv4Output(settings, toGuest, neighbours, drops);
         reassembly = new Reassembly(settings.limits().reassemblyBytes(), drops, deadlines);
-        tcp = new TcpTable(settings, output, host, drops, deadlines, secret);
+        Ipv6Neighbours neighbours6 = new Ipv6Neighbours();
+        output6 = new Ipv6Output(settings, toGuest, neighbours6, drops);
+        tcp = new TcpTable(settings, output, output6, host, drops, deadlines, secret);
         udp = new UdpTable(settings, output, host, drops, deadlines, this::wantsTurn);
         echo = new EchoTable(settings, output, host, drops, deadlines, this::wantsTurn);
         forwards = new UdpForwards(settings, output, drops, deadlines);
         ports = new ToGuestPorts(settings, toGuest, neighbours, leases, tcp, forwards);
         tcp.whenTurnWanted(this::wantsTurn);
+        ipv6 = new Ipv6Input(settings, output6, neighbours6, tcp, names, segment, datagram, this::wantsTurn);
+        advertisements = new Advertisements(ipv6::advertise);
     }
 
     /** Who is told that {@link #endTurn} is wanted although no frame came: something happened on the host. */
@@ -169,6 +180,7 @@ public final class Stack {
     public void input(Frame frame, long now) {
         latest = now;
         output.at(now);
+        output6.at(now);
         try {
             DropReason reason = receive(frame, now);
             if (reason != DropReason.NONE) {
@@ -183,6 +195,7 @@ public final class Stack {
     /** All frames of a batch, or all events of a turn, were handed over: answers what they have to be answered with. */
     public void endTurn(long now) {
         output.at(now);
+        output6.at(now);
         echo.at(now);
         flush(now);
     }
@@ -204,6 +217,7 @@ public final class Stack {
     /** Fires the timers that are due; {@link #endTurn} is wanted. */
     public void poll(long now) {
         output.at(now);
+        output6.at(now);
         deadlines.poll(now);
     }
 
@@ -245,6 +259,7 @@ public final class Stack {
         reassembly.clear();
         neighbours.clear();
         ports.reset();
+        ipv6.reset();
         mayHaveBooted = false;
     }
 
@@ -272,9 +287,17 @@ public final class Stack {
             case EthernetFrame.TYPE_IPV4 ->
                 receiveIpv4(bytes, payload, length, frame.checksum() == Frame.ChecksumState.COMPLETE, now);
             case EthernetFrame.TYPE_ARP -> receiveArp(bytes, payload, length, now);
-            case EthernetFrame.TYPE_IPV6 -> DropReason.IPV6_OFF;
+            case EthernetFrame.TYPE_IPV6 ->
+                settings.ipv6().enabled()
+                        ? receiveIpv6(bytes, payload, length, frame.checksum() == Frame.ChecksumState.COMPLETE, now)
+                        : DropReason.IPV6_OFF;
             default -> DropReason.ETHERTYPE;
         };
+    }
+
+    private DropReason receiveIpv6(MemorySegment bytes, long offset, int length, boolean verify, long now) {
+        deadlines.watch(advertisements);
+        return ipv6.receive(bytes, offset, length, verify, ethernet.source(), now);
     }
 
     private DropReason receiveArp(MemorySegment bytes, long offset, int length, long now) {

@@ -1,6 +1,6 @@
 package dev.slipway.tcp;
 
-import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.IpOutput;
 import dev.slipway.seam.HostStream;
 import dev.slipway.time.Timed;
 import dev.slipway.wire.TcpSegment;
@@ -65,7 +65,7 @@ final class Handshake {
         return new FromGuest(table, stream, irs, ourMss, isScaled());
     }
 
-    ToGuest toGuest(TcpConnection connection, HostStream stream, Ipv4Output output) {
+    ToGuest toGuest(TcpConnection connection, HostStream stream, IpOutput output) {
         return new ToGuest(connection, stream, output, iss, guestMss, isScaled() ? guestScale : 0, selective);
     }
 

@@ -1,5 +1,6 @@
 package dev.slipway.tcp;
 
+import dev.slipway.wire.IpAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
@@ -31,9 +32,24 @@ final class InitialSequence {
         return (int) (now / NANOS_PER_TICK) + (int) hash;
     }
 
+    /** The same for addresses of either family. */
+    int next(IpAddress guest, int guestPort, IpAddress remote, int remotePort, long now) {
+        if (guest.isV4() && remote.isV4()) {
+            return next(guest.v4(), guestPort, remote.v4(), remotePort, now);
+        }
+        long hash = sipHash(guest.high(), guest.low());
+        hash = sipHash(hash ^ remote.high(), remote.low());
+        hash = sipHash(hash, (long) guestPort << 16 | remotePort);
+        return (int) (now / NANOS_PER_TICK) + (int) hash;
+    }
+
     /** A hash for tables, keyed so that a guest cannot choose what collides. */
-    int tableHash(int guest, int remote, int ports) {
-        long mixed = ((long) guest << 32 | remote & 0xFFFF_FFFFL) * 0x9E37_79B9_7F4A_7C15L ^ key0;
+    int tableHash(long guestHigh, long guestLow, long remoteHigh, long remoteLow, int ports) {
+        long guest = guestLow * (key0 | 1) + guestHigh * (key1 | 1);
+        long remote = remoteLow * (Long.rotateLeft(key1, 23) | 1) + remoteHigh * (Long.rotateLeft(key0, 41) | 1);
+        guest ^= guest >>> 29;
+        remote ^= remote >>> 31;
+        long mixed = (Long.rotateLeft(guest, 32) ^ remote) * 0x9E37_79B9_7F4A_7C15L ^ key0;
         mixed = (mixed ^ mixed >>> 32 ^ (ports & 0xFFFF_FFFFL)) * 0xD6E8_FEB8_6659_FD93L ^ key1;
         return (int) (mixed ^ mixed >>> 32);
     }

@@ -1,8 +1,9 @@
 package dev.slipway.tcp;
 
-import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.IpOutput;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Frame;
+import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.TcpSegment;
 import java.lang.foreign.MemorySegment;
@@ -16,13 +17,13 @@ final class SegmentsToGuest {
     private static final int SYN_OPTIONS = 12;
     private static final int FOUR_NO_OPERATIONS = 0x0101_0101;
 
-    private final Ipv4Output output;
-    private final int guest;
+    private final IpOutput output;
+    private final IpAddress guest;
     private final int guestPort;
-    private final int remote;
+    private final IpAddress remote;
     private final int remotePort;
 
-    SegmentsToGuest(Ipv4Output output, int guest, int guestPort, int remote, int remotePort) {
+    SegmentsToGuest(IpOutput output, IpAddress guest, int guestPort, IpAddress remote, int remotePort) {
         this.output = output;
         this.guest = guest;
         this.guestPort = guestPort;
@@ -36,8 +37,8 @@ final class SegmentsToGuest {
     }
 
     /** Where the options of a segment begin in its frame's bytes. */
-    static long options(Frame frame) {
-        return frame.offset() + Ipv4Output.HEADERS + TcpSegment.HEADER_LENGTH;
+    long options(Frame frame) {
+        return frame.offset() + output.headers() + TcpSegment.HEADER_LENGTH;
     }
 
     /**
@@ -58,7 +59,7 @@ final class SegmentsToGuest {
         int length = headerLength + payloadLength;
         TcpSegment.write(
                 frame.bytes(),
-                frame.offset() + Ipv4Output.HEADERS,
+                frame.offset() + output.headers(),
                 remote,
                 remotePort,
                 guest,
@@ -69,7 +70,7 @@ final class SegmentsToGuest {
                 window,
                 headerLength,
                 length);
-        frame.checksumPartial(Ipv4Output.HEADERS, TcpSegment.CHECKSUM);
+        frame.checksumPartial(output.headers(), TcpSegment.CHECKSUM);
         if (payloadLength > mss) {
             frame.largeUnit(mss);
         }

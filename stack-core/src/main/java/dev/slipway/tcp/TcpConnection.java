@@ -1,6 +1,6 @@
 package dev.slipway.tcp;
 
-import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.IpOutput;
 import dev.slipway.seam.Flow;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.IcmpError;
@@ -26,9 +26,9 @@ final class TcpConnection extends Timed implements HostStream.Listener {
 
     private static final long TIME_WAIT = 1_000_000_000L;
 
-    final int guest;
+    final IpAddress guest;
     final int guestPort;
-    final int remote;
+    final IpAddress remote;
     final int remotePort;
     final int ports;
 
@@ -43,7 +43,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     boolean waitsForRoom;
 
     private final TcpTable table;
-    private final Ipv4Output output;
+    private final IpOutput output;
     private final SegmentsToGuest segments;
     private final Handshake handshake;
     private HostStream stream;
@@ -58,7 +58,14 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     private boolean outputDue;
     private long timeWaitUntil = NEVER;
 
-    TcpConnection(TcpTable table, Ipv4Output output, int guest, int guestPort, int remote, int remotePort, int iss) {
+    TcpConnection(
+            TcpTable table,
+            IpOutput output,
+            IpAddress guest,
+            int guestPort,
+            IpAddress remote,
+            int remotePort,
+            int iss) {
         this.table = table;
         this.output = output;
         this.segments = new SegmentsToGuest(output, guest, guestPort, remote, remotePort);
@@ -67,7 +74,15 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         this.remote = remote;
         this.remotePort = remotePort;
         this.ports = guestPort << 16 | remotePort;
-        this.handshake = new Handshake(iss, output.mtu() - Ipv4Packet.HEADER_LENGTH - TcpSegment.HEADER_LENGTH);
+        this.handshake = new Handshake(iss, output.payloadMax() - TcpSegment.HEADER_LENGTH);
+    }
+
+    /** Whether those are its addresses. */
+    boolean isBetween(long guestHigh, long guestLow, long remoteHigh, long remoteLow) {
+        return remote.low() == remoteLow
+                && guest.low() == guestLow
+                && remote.high() == remoteHigh
+                && guest.high() == guestHigh;
     }
 
     TcpState state() {
@@ -330,7 +345,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         if (error != null) {
             report(error);
         } else if (code >= 0) {
-            report(IcmpError.unreachable(IpAddress.ofV4(table.gateway()), code));
+            report(table.unreachable(guest, code));
         } else if (why != HostStream.ConnectFailure.TIMED_OUT) {
             sendReset();
         }
@@ -345,7 +360,7 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         BigEndian.putI32(syn, 4, handshake.irs());
         output.sendErrorAbout(
                 said,
-                said.reporter().v4(),
+                said.reporter(),
                 guest,
                 remote,
                 Ipv4Packet.PROTOCOL_TCP,
@@ -417,9 +432,8 @@ final class TcpConnection extends Timed implements HostStream.Listener {
     /** Sends what the guest is owed: what has come, what may come, what is missing in between. */
     void sendAcknowledgement() {
         Frame frame = segments.begin(SegmentsToGuest.MAX_SACK_OPTION, 0);
-        int options = handshake.isSelective()
-                ? fromGuest.writeSelectiveAcks(frame.bytes(), SegmentsToGuest.options(frame))
-                : 0;
+        int options =
+                handshake.isSelective() ? fromGuest.writeSelectiveAcks(frame.bytes(), segments.options(frame)) : 0;
         int acknowledgement = fromGuest.acknowledgement();
         segments.send(
                 frame,
@@ -538,18 +552,21 @@ final class TcpConnection extends Timed implements HostStream.Listener {
         }
     }
 
+    private static String text(IpAddress address) {
+        return address.isV4() ? address.toString() : "[" + address + "]";
+    }
+
     Flow asFlow() {
         return new Flow(
                 "tcp",
-                IpAddress.toString(guest) + ":" + guestPort,
-                IpAddress.toString(remote) + ":" + remotePort,
+                text(guest) + ":" + guestPort,
+                text(remote) + ":" + remotePort,
                 state.name().toLowerCase(Locale.ROOT).replace('_', '-'));
     }
 
     /** For diagnosis: addresses and state. */
     @Override
     public String toString() {
-        return IpAddress.toString(guest) + ":" + guestPort + " -> " + IpAddress.toString(remote) + ":" + remotePort
-                + " " + state;
+        return guest + ":" + guestPort + " -> " + remote + ":" + remotePort + " " + state;
     }
 }

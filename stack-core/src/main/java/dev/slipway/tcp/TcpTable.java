@@ -1,14 +1,16 @@
 package dev.slipway.tcp;
 
-import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.IpOutput;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.Flow;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
+import dev.slipway.seam.IcmpError;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.time.DeadlineQueue;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.Frame;
+import dev.slipway.wire.Icmpv6Packet;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.TcpSegment;
@@ -32,7 +34,8 @@ public final class TcpTable {
     private static final int USUAL_HOPS = 63;
 
     private final StackSettings settings;
-    private final Ipv4Output output;
+    private final IpOutput output;
+    private final IpOutput output6;
     private final HostSockets host;
     private final DropCounters drops;
     private final DeadlineQueue deadlines;
@@ -61,18 +64,32 @@ public final class TcpTable {
     private long challengeSecond;
     private int challenges;
 
+    /** Without IPv6. */
+    public TcpTable(
+            StackSettings settings,
+            IpOutput output,
+            HostSockets host,
+            DropCounters drops,
+            DeadlineQueue deadlines,
+            byte[] secret) {
+        this(settings, output, null, host, drops, deadlines, secret);
+    }
+
     /**
+     * @param output6 where segments over IPv6 go, or {@code null} if none ever come
      * @param secret 16 random bytes, kept from everyone
      */
     public TcpTable(
             StackSettings settings,
-            Ipv4Output output,
+            IpOutput output,
+            IpOutput output6,
             HostSockets host,
             DropCounters drops,
             DeadlineQueue deadlines,
             byte[] secret) {
         this.settings = settings;
         this.output = output;
+        this.output6 = output6;
         this.host = host;
         this.drops = drops;
         this.deadlines = deadlines;
@@ -125,9 +142,21 @@ public final class TcpTable {
      * @param hopLimit time to live of the packet when it goes on
      */
     public void input(TcpSegment segment, int guest, int remote, int hopLimit, long now) {
+        input(segment, 0, IpAddress.mapped(guest), 0, IpAddress.mapped(remote), hopLimit, now);
+    }
+
+    /** A segment over either family: IPv4 addresses are given in their IPv4-mapped form ({@link IpAddress}). */
+    public void input(
+            TcpSegment segment,
+            long guestHigh,
+            long guestLow,
+            long remoteHigh,
+            long remoteLow,
+            int hopLimit,
+            long now) {
         time = now;
         int ports = segment.sourcePort() << 16 | segment.destinationPort();
-        TcpConnection connection = find(guest, remote, ports);
+        TcpConnection connection = slots[slotOf(guestHigh, guestLow, remoteHigh, remoteLow, ports)];
         if (connection != null) {
             try {
                 boolean begins = connection.segmentArrived(segment, now);
@@ -142,10 +171,10 @@ public final class TcpTable {
                 return;
             }
         }
-        begin(segment, guest, remote, hopLimit, now);
+        begin(segment, new IpAddress(guestHigh, guestLow), new IpAddress(remoteHigh, remoteLow), hopLimit, now);
     }
 
-    private void begin(TcpSegment segment, int guest, int remote, int hopLimit, long now) {
+    private void begin(TcpSegment segment, IpAddress guest, IpAddress remote, int hopLimit, long now) {
         int flags = segment.flags() & (TcpSegment.SYN | TcpSegment.ACK | TcpSegment.RST | TcpSegment.FIN);
         if (flags != TcpSegment.SYN) {
             drops.count(
@@ -167,13 +196,13 @@ public final class TcpTable {
             abort(oldestHalfOpen);
         }
         int iss = initialSequence.next(guest, segment.sourcePort(), remote, segment.destinationPort(), now);
-        TcpConnection connection =
-                new TcpConnection(this, output, guest, segment.sourcePort(), remote, segment.destinationPort(), iss);
+        TcpConnection connection = new TcpConnection(
+                this, outputTo(guest), guest, segment.sourcePort(), remote, segment.destinationPort(), iss);
         connection.begin(segment);
         add(connection);
         try {
             int limit = hopLimit < USUAL_HOPS ? hopLimit : 0;
-            connection.bind(host.connect(IpAddress.ofV4(remote), segment.destinationPort(), limit, connection));
+            connection.bind(host.connect(remote, segment.destinationPort(), limit, connection));
         } catch (RuntimeException | OutOfMemoryError failure) {
             failed(connection, failure);
         }
@@ -181,7 +210,7 @@ public final class TcpTable {
 
     /** Whether a connection between those ends exists, one that ended a moment ago included. */
     public boolean isTaken(int guest, int guestPort, int remote, int remotePort) {
-        return find(guest, remote, guestPort << 16 | remotePort) != null;
+        return find(IpAddress.ofV4(guest), IpAddress.ofV4(remote), guestPort << 16 | remotePort) != null;
     }
 
     /**
@@ -198,6 +227,17 @@ public final class TcpTable {
             int remotePort,
             Function<HostStream.Listener, HostStream> factory,
             long now) {
+        return open(IpAddress.ofV4(guest), guestPort, IpAddress.ofV4(remote), remotePort, factory, now);
+    }
+
+    /** As above, of either family; both addresses are of the same. */
+    public boolean open(
+            IpAddress guest,
+            int guestPort,
+            IpAddress remote,
+            int remotePort,
+            Function<HostStream.Listener, HostStream> factory,
+            long now) {
         int ports = guestPort << 16 | remotePort;
         if (find(guest, remote, ports) != null) {
             return false;
@@ -208,7 +248,7 @@ public final class TcpTable {
             return false;
         }
         int iss = initialSequence.next(guest, guestPort, remote, remotePort, now);
-        TcpConnection connection = new TcpConnection(this, output, guest, guestPort, remote, remotePort, iss);
+        TcpConnection connection = new TcpConnection(this, outputTo(guest), guest, guestPort, remote, remotePort, iss);
         HostStream stream = factory.apply(connection);
         add(connection);
         connection.open(stream, now);
@@ -216,17 +256,18 @@ public final class TcpTable {
     }
 
     /** Answers a segment that belongs to no connection (RFC 9293, section 3.10.7.1). */
-    void refuse(TcpSegment segment, int guest, int remote) {
+    void refuse(TcpSegment segment, IpAddress guest, IpAddress remote) {
         if (segment.has(TcpSegment.RST)) {
             return;
         }
-        Frame frame = output.begin(TcpSegment.HEADER_LENGTH);
+        IpOutput to = outputTo(guest);
+        Frame frame = to.begin(TcpSegment.HEADER_LENGTH);
         boolean answersAck = segment.has(TcpSegment.ACK);
         int sequence = answersAck ? segment.acknowledgement() : 0;
         int acknowledgement = answersAck ? 0 : segment.sequence() + segment.sequenceLength();
         TcpSegment.write(
                 frame.bytes(),
-                frame.offset() + Ipv4Output.HEADERS,
+                frame.offset() + to.headers(),
                 remote,
                 segment.destinationPort(),
                 guest,
@@ -237,8 +278,8 @@ public final class TcpTable {
                 0,
                 TcpSegment.HEADER_LENGTH,
                 TcpSegment.HEADER_LENGTH);
-        frame.checksumPartial(Ipv4Output.HEADERS, TcpSegment.CHECKSUM);
-        output.send(frame, TcpSegment.HEADER_LENGTH, remote, guest, Ipv4Packet.PROTOCOL_TCP);
+        frame.checksumPartial(to.headers(), TcpSegment.CHECKSUM);
+        to.send(frame, TcpSegment.HEADER_LENGTH, remote, guest, Ipv4Packet.PROTOCOL_TCP);
     }
 
     /** Ends the turn of every connection to which something happened. */
@@ -338,8 +379,19 @@ public final class TcpTable {
         return deadlines;
     }
 
-    int gateway() {
-        return settings.gateway();
+    private IpOutput outputTo(IpAddress guest) {
+        return guest.isV4() ? output : output6;
+    }
+
+    /**
+     * An error of the gateway's for a guest's address of either family.
+     *
+     * @param code as {@link dev.slipway.wire.Icmpv4Packet} has it
+     */
+    IcmpError unreachable(IpAddress guest, int code) {
+        return guest.isV4()
+                ? IcmpError.unreachable(IpAddress.ofV4(settings.gateway()), code)
+                : new IcmpError(settings.ipv6().gateway(), Icmpv6Packet.UNREACHABLE, Icmpv6Packet.codeFor(code), 0);
     }
 
     void wantsTurn(TcpConnection connection) {
@@ -432,7 +484,7 @@ public final class TcpTable {
             if (moved == null) {
                 return;
             }
-            int home = initialSequence.tableHash(moved.guest, moved.remote, moved.ports) & mask;
+            int home = hash(moved) & mask;
             if (((at - home) & mask) >= ((at - hole) & mask)) {
                 slots[hole] = moved;
                 slots[at] = null;
@@ -470,15 +522,25 @@ public final class TcpTable {
         }
     }
 
-    private TcpConnection find(int guest, int remote, int ports) {
+    private int hash(TcpConnection connection) {
+        IpAddress guest = connection.guest;
+        IpAddress remote = connection.remote;
+        return initialSequence.tableHash(guest.high(), guest.low(), remote.high(), remote.low(), connection.ports);
+    }
+
+    private TcpConnection find(IpAddress guest, IpAddress remote, int ports) {
         return slots[slotOf(guest, remote, ports)];
     }
 
-    private int slotOf(int guest, int remote, int ports) {
+    private int slotOf(IpAddress guest, IpAddress remote, int ports) {
+        return slotOf(guest.high(), guest.low(), remote.high(), remote.low(), ports);
+    }
+
+    private int slotOf(long guestHigh, long guestLow, long remoteHigh, long remoteLow, int ports) {
         int mask = slots.length - 1;
-        int slot = initialSequence.tableHash(guest, remote, ports) & mask;
+        int slot = initialSequence.tableHash(guestHigh, guestLow, remoteHigh, remoteLow, ports) & mask;
         TcpConnection at = slots[slot];
-        while (at != null && (at.ports != ports || at.remote != remote || at.guest != guest)) {
+        while (at != null && (at.ports != ports || !at.isBetween(guestHigh, guestLow, remoteHigh, remoteLow))) {
             slot = (slot + 1) & mask;
             at = slots[slot];
         }

@@ -1,6 +1,6 @@
 package dev.slipway.tcp;
 
-import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.IpOutput;
 import dev.slipway.seam.HostStream;
 import dev.slipway.time.Timed;
 import dev.slipway.wire.Frame;
@@ -38,13 +38,13 @@ final class ToGuest {
     private static final long PROBE_MIN = 10_000_000L;
     private static final long PROBE_DELAYED_ACK = 50_000_000L;
     private static final long NO_END = Long.MAX_VALUE;
-    private static final int MAX_UNIT = 65_535 - 40;
+    private static final int MAX_UNIT = Frame.MAX_LENGTH - TcpSegment.HEADER_LENGTH;
     /** Where a look at the queue of the host puts the byte nobody wants. */
     private static final MemorySegment PROBE = MemorySegment.ofArray(new byte[1]);
 
     private final TcpConnection connection;
     private final HostStream stream;
-    private final Ipv4Output output;
+    private final IpOutput output;
     private final RoundTripTime roundTrip = new RoundTripTime();
     private final int iss;
     private final int mss;
@@ -79,7 +79,7 @@ final class ToGuest {
     ToGuest(
             TcpConnection connection,
             HostStream stream,
-            Ipv4Output output,
+            IpOutput output,
             int iss,
             int mss,
             int shift,
@@ -89,7 +89,7 @@ final class ToGuest {
         this.output = output;
         this.iss = iss;
         this.mss = mss;
-        this.unit = Math.max(1, MAX_UNIT / mss) * mss;
+        this.unit = Math.max(1, (MAX_UNIT - output.headers()) / mss) * mss;
         this.scale = shift;
         this.congestion = new CongestionWindow(mss);
         this.losses = new LossRecovery(mss, congestion, selectiveAcks);
@@ -302,7 +302,7 @@ final class ToGuest {
             fits = Math.min(length, Math.max(mss, room / (2 * mss) * mss));
         }
         Frame frame = output.begin(TcpSegment.HEADER_LENGTH + fits);
-        long payload = frame.offset() + Ipv4Output.HEADERS + TcpSegment.HEADER_LENGTH;
+        long payload = frame.offset() + output.headers() + TcpSegment.HEADER_LENGTH;
         int copied = stream.peek(position, frame.bytes(), payload, fits);
         if (copied <= 0) {
             return copied;

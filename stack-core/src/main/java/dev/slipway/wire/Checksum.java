@@ -82,6 +82,32 @@ public final class Checksum {
                 + length);
     }
 
+    /** The sum of the pseudo-header of either family (RFC 8200, section 8.1). */
+    public static int pseudoHeader(IpAddress source, IpAddress destination, int protocol, int length) {
+        return pseudoHeader(source.high(), source.low(), destination.high(), destination.low(), protocol, length);
+    }
+
+    /**
+     * The sum of the pseudo-header of either family. IPv4-mapped addresses give that of IPv4: the word of ones that
+     * they have more is a zero in one's complement.
+     */
+    public static int pseudoHeader(
+            long sourceHigh, long sourceLow, long destinationHigh, long destinationLow, int protocol, int length) {
+        long sum = (sourceHigh >>> 32)
+                + (sourceHigh & 0xFFFF_FFFFL)
+                + (sourceLow >>> 32)
+                + (sourceLow & 0xFFFF_FFFFL)
+                + (destinationHigh >>> 32)
+                + (destinationHigh & 0xFFFF_FFFFL)
+                + (destinationLow >>> 32)
+                + (destinationLow & 0xFFFF_FFFFL)
+                + protocol
+                + length;
+        sum = (sum & 0xFFFF_FFFFL) + (sum >>> 32);
+        sum = (sum & 0xFFFF_FFFFL) + (sum >>> 32);
+        return fold((int) (sum & 0xFFFF) + (int) (sum >>> 16));
+    }
+
     /** Brings a sum of sums back to 16 bits. */
     public static int fold(int sum) {
         int folded = (sum & 0xFFFF) + (sum >>> 16);

@@ -21,6 +21,7 @@ public enum DropReason {
     CHECKSUM("checksum"),
     TTL("ttl"),
     SOURCE_ROUTE("source-route"),
+    IP_EXTENSIONS("ip-extensions"),
     MARTIAN("martian"),
     DESTINATION("destination"),
     PROTOCOL("protocol"),
@@ -35,6 +36,10 @@ public enum DropReason {
     ICMP_RATE("icmp-rate"),
     /** An echo request to the outside that the host could not send. */
     ICMP_HOST("icmp-host"),
+    ROGUE_RA("rogue-ra"),
+    /** A message of neighbour discovery that cannot be one. */
+    NEIGHBOUR("neighbour"),
+    NEIGHBOUR_LIMIT("neighbour-limit"),
     ICMP_FLOW_LIMIT("icmp-flow-limit"),
 
     UDP("udp"),

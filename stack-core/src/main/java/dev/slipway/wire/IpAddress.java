@@ -14,6 +14,11 @@ public record IpAddress(long high, long low) {
         return new IpAddress(0, V4_MAPPED | (address & 0xFFFF_FFFFL));
     }
 
+    /** The last 64 bits of the IPv4-mapped form of an IPv4 address; the first are 0. */
+    public static long mapped(int v4) {
+        return V4_MAPPED | (v4 & 0xFFFF_FFFFL);
+    }
+
     public boolean isV4() {
         return high == 0 && (low & 0xFFFF_FFFF_0000_0000L) == V4_MAPPED;
     }

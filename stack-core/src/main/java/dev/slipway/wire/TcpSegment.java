@@ -71,7 +71,7 @@ public final class TcpSegment {
     private final int[] sackRight = new int[MAX_SACK_BLOCKS];
 
     /**
-     * Reads a segment out of an IPv4 packet.
+     * Reads a segment out of an IP packet.
      *
      * @param length the bytes of the IP payload
      * @param verify whether the checksum is to be checked
@@ -79,6 +79,16 @@ public final class TcpSegment {
      *     options whose lengths cannot be, {@link DropReason#CHECKSUM}, or {@link DropReason#NONE}
      */
     public DropReason parse(MemorySegment bytes, long offset, int length, int source, int destination, boolean verify) {
+        int pseudo = Checksum.pseudoHeader(source, destination, Ipv4Packet.PROTOCOL_TCP, length);
+        return parse(bytes, offset, length, pseudo, verify);
+    }
+
+    /**
+     * Reads a segment out of an IP packet of either family.
+     *
+     * @param pseudo the sum of its pseudo-header
+     */
+    public DropReason parse(MemorySegment bytes, long offset, int length, int pseudo, boolean verify) {
         if (length < HEADER_LENGTH) {
             return DropReason.TCP_HEADER;
         }
@@ -87,7 +97,6 @@ public final class TcpSegment {
             return DropReason.TCP_HEADER;
         }
         if (verify) {
-            int pseudo = Checksum.pseudoHeader(source, destination, Ipv4Packet.PROTOCOL_TCP, length);
             if (Checksum.fold(pseudo + Checksum.sum(bytes, offset, length)) != 0xFFFF) {
                 return DropReason.CHECKSUM;
             }
@@ -162,6 +171,25 @@ public final class TcpSegment {
     public static void write(
             MemorySegment bytes,
             long offset,
+            IpAddress source,
+            int sourcePort,
+            IpAddress destination,
+            int destinationPort,
+            int sequence,
+            int acknowledgement,
+            int flags,
+            int window,
+            int headerLength,
+            int segmentLength) {
+        int pseudo = Checksum.pseudoHeader(source, destination, Ipv4Packet.PROTOCOL_TCP, segmentLength);
+        int ports = sourcePort << 16 | destinationPort;
+        write(bytes, offset, ports, sequence, acknowledgement, flags, window, headerLength, pseudo);
+    }
+
+    /** The same for IPv4 addresses in network order. */
+    public static void write(
+            MemorySegment bytes,
+            long offset,
             int source,
             int sourcePort,
             int destination,
@@ -172,16 +200,27 @@ public final class TcpSegment {
             int window,
             int headerLength,
             int segmentLength) {
-        BigEndian.putU16(bytes, offset + SOURCE_PORT, sourcePort);
-        BigEndian.putU16(bytes, offset + DESTINATION_PORT, destinationPort);
+        int pseudo = Checksum.pseudoHeader(source, destination, Ipv4Packet.PROTOCOL_TCP, segmentLength);
+        int ports = sourcePort << 16 | destinationPort;
+        write(bytes, offset, ports, sequence, acknowledgement, flags, window, headerLength, pseudo);
+    }
+
+    private static void write(
+            MemorySegment bytes,
+            long offset,
+            int ports,
+            int sequence,
+            int acknowledgement,
+            int flags,
+            int window,
+            int headerLength,
+            int pseudo) {
+        BigEndian.putI32(bytes, offset + SOURCE_PORT, ports);
         BigEndian.putI32(bytes, offset + SEQUENCE, sequence);
         BigEndian.putI32(bytes, offset + ACKNOWLEDGEMENT, acknowledgement);
         BigEndian.putU16(bytes, offset + DATA_OFFSET, headerLength << 10 | flags);
         BigEndian.putU16(bytes, offset + WINDOW, window);
-        BigEndian.putU16(
-                bytes,
-                offset + CHECKSUM,
-                Checksum.pseudoHeader(source, destination, Ipv4Packet.PROTOCOL_TCP, segmentLength));
+        BigEndian.putU16(bytes, offset + CHECKSUM, pseudo);
         BigEndian.putU16(bytes, offset + URGENT, 0);
     }
 

@@ -59,10 +59,48 @@ public final class UdpDatagram {
     }
 
     /**
+     * Reads a datagram out of an IPv6 packet, where it must have a checksum (RFC 8200, section 8.1).
+     *
+     * @param packet whose payload it is, or was a part of
+     */
+    public DropReason parse(MemorySegment bytes, long offset, int length, Ipv6Packet packet, boolean verify) {
+        DropReason reason = parse(bytes, offset, length, 0, 0, false);
+        if (reason != DropReason.NONE || !verify) {
+            return reason;
+        }
+        int own = HEADER_LENGTH + payloadLength;
+        int pseudo = Checksum.pseudoHeader(
+                packet.sourceHigh(),
+                packet.sourceLow(),
+                packet.destinationHigh(),
+                packet.destinationLow(),
+                Ipv4Packet.PROTOCOL_UDP,
+                own);
+        return BigEndian.u16(bytes, offset + CHECKSUM) == 0
+                        || Checksum.fold(pseudo + Checksum.sum(bytes, offset, own)) != 0xFFFF
+                ? DropReason.CHECKSUM
+                : DropReason.NONE;
+    }
+
+    /**
      * Writes the header before a payload that is already in place, checksum included.
      *
      * @param payloadLength bytes behind the header
      */
+    public static void write(
+            MemorySegment bytes,
+            long offset,
+            IpAddress source,
+            int sourcePort,
+            IpAddress destination,
+            int destinationPort,
+            int payloadLength) {
+        int length = HEADER_LENGTH + payloadLength;
+        writePorts(bytes, offset, sourcePort, destinationPort, length);
+        complete(bytes, offset, length, Checksum.pseudoHeader(source, destination, Ipv4Packet.PROTOCOL_UDP, length));
+    }
+
+    /** The same for IPv4 addresses in network order. */
     public static void write(
             MemorySegment bytes,
             long offset,
@@ -72,11 +110,18 @@ public final class UdpDatagram {
             int destinationPort,
             int payloadLength) {
         int length = HEADER_LENGTH + payloadLength;
+        writePorts(bytes, offset, sourcePort, destinationPort, length);
+        complete(bytes, offset, length, Checksum.pseudoHeader(source, destination, Ipv4Packet.PROTOCOL_UDP, length));
+    }
+
+    private static void writePorts(MemorySegment bytes, long offset, int sourcePort, int destinationPort, int length) {
         BigEndian.putU16(bytes, offset + SOURCE_PORT, sourcePort);
         BigEndian.putU16(bytes, offset + DESTINATION_PORT, destinationPort);
         BigEndian.putU16(bytes, offset + LENGTH, length);
         BigEndian.putU16(bytes, offset + CHECKSUM, 0);
-        int pseudo = Checksum.pseudoHeader(source, destination, Ipv4Packet.PROTOCOL_UDP, length);
+    }
+
+    private static void complete(MemorySegment bytes, long offset, int length, int pseudo) {
         int checksum = Checksum.finish(pseudo + Checksum.sum(bytes, offset, length));
         BigEndian.putU16(bytes, offset + CHECKSUM, checksum == 0 ? 0xFFFF : checksum);
     }

@@ -3,6 +3,7 @@ package dev.slipway.tcp;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.slipway.wire.IpAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.HashSet;
@@ -100,7 +101,14 @@ class InitialSequenceTest {
         InitialSequence sequence = new InitialSequence(key());
         int[] buckets = new int[256];
         for (int i = 0; i < 25_600; i++) {
-            buckets[sequence.tableHash(0xC0A84103, 0xCB007107, (i % 60_000) << 16 | 80) & 255]++;
+            buckets[
+                    sequence.tableHash(
+                                    0,
+                                    IpAddress.mapped(0xC0A84103),
+                                    0,
+                                    IpAddress.mapped(0xCB007107),
+                                    (i % 60_000) << 16 | 80)
+                            & 255]++;
         }
         for (int bucket : buckets) {
             assertThat(bucket).isBetween(40, 180);

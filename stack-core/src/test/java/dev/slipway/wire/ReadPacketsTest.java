@@ -184,8 +184,10 @@ final class ReadPacketsTest {
         assertThat(udp.destinationPort()).isEqualTo(53);
         assertThat(PacketBuilder.bytes(packet.asSlice(udp.payloadOffset(), udp.payloadLength())))
                 .isEqualTo(payload);
+        // The oracle leaves a sum of 0 as it is, which stands for no checksum.
+        boolean none = BigEndian.u16(packet, 26) == 0;
         assertThat(udp.parse(packet, 20, bytes.length - 20, SOURCE, DESTINATION + 1, true))
-                .isEqualTo(DropReason.CHECKSUM);
+                .isEqualTo(none ? DropReason.NONE : DropReason.CHECKSUM);
     }
 
     @Property(tries = 200)

@@ -1,0 +1,254 @@
+package dev.slipway.stack;
+
+import dev.slipway.dns.NameServer;
+import dev.slipway.ip.Ipv6Neighbours;
+import dev.slipway.ip.Ipv6Output;
+import dev.slipway.seam.Ipv6Settings;
+import dev.slipway.seam.StackSettings;
+import dev.slipway.tcp.TcpTable;
+import dev.slipway.wire.BigEndian;
+import dev.slipway.wire.Checksum;
+import dev.slipway.wire.DropReason;
+import dev.slipway.wire.Frame;
+import dev.slipway.wire.Icmpv6Packet;
+import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.Ipv4Packet;
+import dev.slipway.wire.Ipv6Packet;
+import dev.slipway.wire.TcpSegment;
+import dev.slipway.wire.UdpDatagram;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * IPv6 of the guest: whose source address it is, what a router checks, and which protocol takes it.
+ *
+ * <p>TCP goes where IPv4's goes, DNS on the gateway is answered, {@link NeighbourDiscovery} answers what a router and a
+ * neighbour are asked. UDP and echo requests to others are refused by ICMPv6, fragments are dropped.
+ */
+final class Ipv6Input {
+
+    private static final int DNS_PORT = 53;
+    private static final int MULTICAST = 0xFF;
+
+    private final Ipv6Settings network;
+    private final Ipv6Neighbours neighbours;
+    private final Ipv6Output output;
+    private final NeighbourDiscovery discovery;
+    private final TcpTable tcp;
+    private final NameServer names;
+    private final Runnable turnWanted;
+
+    private final Ipv6Packet ip = new Ipv6Packet();
+    private final Icmpv6Packet icmp = new Icmpv6Packet();
+    private final TcpSegment segment;
+    private final UdpDatagram datagram;
+
+    /** @param segment what the stack reads segments with, one at a time */
+    Ipv6Input(
+            StackSettings settings,
+            Ipv6Output output,
+            Ipv6Neighbours neighbours,
+            TcpTable tcp,
+            NameServer names,
+            TcpSegment segment,
+            UdpDatagram datagram,
+            Runnable turnWanted) {
+        this.network = settings.ipv6();
+        this.output = output;
+        this.neighbours = neighbours;
+        this.tcp = tcp;
+        this.names = names;
+        this.segment = segment;
+        this.datagram = datagram;
+        this.turnWanted = turnWanted;
+        this.discovery = new NeighbourDiscovery(settings, output);
+    }
+
+    /**
+     * A packet of the guest's.
+     *
+     * @param mac the frame's source
+     */
+    DropReason receive(MemorySegment bytes, long offset, int length, boolean verify, long mac, long now) {
+        DropReason reason = ip.parse(bytes, offset, length);
+        if (reason != DropReason.NONE) {
+            return reason;
+        }
+        if (ip.hopLimit() == 0) {
+            return DropReason.TTL;
+        }
+        long high = ip.destinationHigh();
+        long low = ip.destinationLow();
+        boolean multicast = high >>> 56 == MULTICAST;
+        boolean nameless = (ip.sourceHigh() | ip.sourceLow()) == 0;
+        if (nameless && (!multicast || ip.protocol() != Ipv6Packet.PROTOCOL_ICMP)) {
+            return DropReason.MARTIAN;
+        }
+        if (!nameless) {
+            reason = checkSource(ip.sourceHigh(), ip.sourceLow(), mac);
+            if (reason != DropReason.NONE) {
+                return reason;
+            }
+        }
+        if (ip.isFragment()) {
+            return DropReason.FRAGMENT;
+        }
+        if (multicast) {
+            return ip.protocol() == Ipv6Packet.PROTOCOL_ICMP ? receiveIcmp(bytes, true) : DropReason.DESTINATION;
+        }
+        if (!network.isOwn(high, low)) {
+            reason = mayGoOn(bytes, offset, high, low);
+            if (reason != DropReason.NONE) {
+                return reason;
+            }
+        }
+        return switch (ip.protocol()) {
+            case Ipv4Packet.PROTOCOL_TCP -> receiveTcp(bytes, verify, now);
+            case Ipv4Packet.PROTOCOL_UDP -> receiveUdp(bytes, offset, verify);
+            case Ipv6Packet.PROTOCOL_ICMP -> receiveIcmp(bytes, false);
+            default -> DropReason.PROTOCOL;
+        };
+    }
+
+    /** Whether the frame's sender may use a source address: it belongs to whom used it first. */
+    private DropReason checkSource(long high, long low, long mac) {
+        long owner = neighbours.macOf(high, low);
+        if (owner == mac) {
+            return DropReason.NONE;
+        }
+        if (owner != 0 || network.isOwn(high, low)) {
+            return DropReason.SPOOF;
+        }
+        if (high != network.prefix() && high != Ipv6Settings.LINK_LOCAL || low == 0) {
+            return DropReason.MARTIAN;
+        }
+        return neighbours.bind(high, low, mac) ? DropReason.NONE : DropReason.NEIGHBOUR_LIMIT;
+    }
+
+    /** What a router checks before it forwards; says why not by ICMPv6. */
+    private DropReason mayGoOn(MemorySegment bytes, long offset, long high, long low) {
+        if (high >>> 54 == Ipv6Settings.LINK_LOCAL >>> 54 || high == 0 && (low == 0 || low == 1)) {
+            return DropReason.DESTINATION;
+        }
+        if (high == network.prefix()) {
+            sendError(Icmpv6Packet.UNREACHABLE, Icmpv6Packet.CODE_ADDRESS_UNREACHABLE, bytes, offset);
+            return DropReason.DESTINATION;
+        }
+        if (ip.hopLimit() == 1) {
+            sendError(Icmpv6Packet.TIME_EXCEEDED, 0, bytes, offset);
+            return DropReason.TTL;
+        }
+        return DropReason.NONE;
+    }
+
+    /** Reports an error about the packet at hand, if such may be reported (RFC 4443, section 2.4 e). */
+    private void sendError(int type, int code, MemorySegment bytes, long offset) {
+        boolean isError = ip.protocol() == Ipv6Packet.PROTOCOL_ICMP
+                && ip.payloadLength() > 0
+                && (Icmpv6Packet.isError(BigEndian.u8(bytes, ip.payloadOffset()))
+                        || BigEndian.u8(bytes, ip.payloadOffset()) == Icmpv6Packet.REDIRECT);
+        if (!isError) {
+            output.sendError(type, code, 0, bytes, offset, ip.totalLength(), network.gateway(), source());
+        }
+    }
+
+    private IpAddress source() {
+        return new IpAddress(ip.sourceHigh(), ip.sourceLow());
+    }
+
+    private IpAddress destination() {
+        return new IpAddress(ip.destinationHigh(), ip.destinationLow());
+    }
+
+    private DropReason receiveTcp(MemorySegment bytes, boolean verify, long now) {
+        long sourceHigh = ip.sourceHigh();
+        long sourceLow = ip.sourceLow();
+        long high = ip.destinationHigh();
+        long low = ip.destinationLow();
+        int length = ip.payloadLength();
+        int pseudo =
+                verify ? Checksum.pseudoHeader(sourceHigh, sourceLow, high, low, Ipv4Packet.PROTOCOL_TCP, length) : 0;
+        DropReason reason = segment.parse(bytes, ip.payloadOffset(), length, pseudo, verify);
+        if (reason == DropReason.NONE) {
+            int hops = network.isOwn(high, low) ? ip.hopLimit() : ip.hopLimit() - 1;
+            tcp.input(segment, sourceHigh, sourceLow, high, low, hops, now);
+        }
+        return reason;
+    }
+
+    private DropReason receiveUdp(MemorySegment bytes, long offset, boolean verify) {
+        DropReason reason = datagram.parse(bytes, ip.payloadOffset(), ip.payloadLength(), ip, verify);
+        if (reason != DropReason.NONE) {
+            return reason;
+        }
+        boolean own = network.isOwn(ip.destinationHigh(), ip.destinationLow());
+        boolean host = network.host() != null
+                && ip.destinationHigh() == network.prefix()
+                && ip.destinationLow() == network.host().low();
+        if (own && !host && datagram.destinationPort() == DNS_PORT) {
+            return receiveDns(bytes);
+        }
+        int code = own ? Icmpv6Packet.CODE_PORT_UNREACHABLE : Icmpv6Packet.CODE_PROHIBITED;
+        sendError(Icmpv6Packet.UNREACHABLE, code, bytes, offset);
+        return own ? DropReason.DESTINATION : DropReason.UDP_HOST;
+    }
+
+    private DropReason receiveDns(MemorySegment bytes) {
+        IpAddress guest = source();
+        IpAddress asked = destination();
+        int port = datagram.sourcePort();
+        names.query(bytes, datagram.payloadOffset(), datagram.payloadLength(), false, answer -> {
+            MemorySegment reply = MemorySegment.ofArray(new byte[UdpDatagram.HEADER_LENGTH + answer.length]);
+            MemorySegment.copy(MemorySegment.ofArray(answer), 0, reply, UdpDatagram.HEADER_LENGTH, answer.length);
+            UdpDatagram.write(reply, 0, asked, DNS_PORT, guest, port, answer.length);
+            output.sendCopy(reply, 0, (int) reply.byteSize(), asked, guest, Ipv4Packet.PROTOCOL_UDP);
+            turnWanted.run();
+        });
+        return DropReason.NONE;
+    }
+
+    private DropReason receiveIcmp(MemorySegment bytes, boolean multicast) {
+        long at = ip.payloadOffset();
+        int length = ip.payloadLength();
+        DropReason reason = icmp.parse(ip, bytes, at, length);
+        if (reason != DropReason.NONE) {
+            return reason;
+        }
+        return switch (icmp.type()) {
+            case Icmpv6Packet.ROUTER_SOLICITATION,
+                    Icmpv6Packet.ROUTER_ADVERTISEMENT,
+                    Icmpv6Packet.NEIGHBOUR_SOLICITATION,
+                    Icmpv6Packet.NEIGHBOUR_ADVERTISEMENT,
+                    Icmpv6Packet.REDIRECT -> discovery.receive(icmp.type(), ip, bytes, at, length);
+            case Icmpv6Packet.ECHO_REQUEST -> multicast ? DropReason.NONE : receiveEcho(bytes, at, length);
+            default -> DropReason.NONE;
+        };
+    }
+
+    private DropReason receiveEcho(MemorySegment bytes, long at, int length) {
+        if (!network.isOwn(ip.destinationHigh(), ip.destinationLow())) {
+            sendError(Icmpv6Packet.UNREACHABLE, Icmpv6Packet.CODE_PROHIBITED, bytes, at - ip.headerLength());
+            return DropReason.ICMP_HOST;
+        }
+        if (output.room() <= length || length > output.payloadMax()) {
+            return DropReason.GUEST_QUEUE_FULL;
+        }
+        IpAddress guest = source();
+        IpAddress asked = destination();
+        Frame reply = output.begin(length);
+        long to = reply.offset() + Ipv6Output.HEADERS;
+        MemorySegment.copy(bytes, at, reply.bytes(), to, length);
+        Icmpv6Packet.write(reply.bytes(), to, length, Icmpv6Packet.ECHO_REPLY, 0, asked, guest);
+        output.send(reply, length, asked, guest, Ipv6Packet.PROTOCOL_ICMP);
+        return DropReason.NONE;
+    }
+
+    /** Tells the guest about the router, unasked. */
+    void advertise() {
+        discovery.advertise(Ipv6Output.ALL_NODES);
+    }
+
+    /** The guest is gone. */
+    void reset() {
+        neighbours.clear();
+    }
+}
