@@ -47,6 +47,7 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     private static final int TINY = 128;
 
     private final IoEventLoop loop;
+    private final int mtu;
     private final Destinations destinations;
     private final QueueBudget budget;
     private final HostCounters counters;
@@ -73,12 +74,14 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
      */
     NativeHostSockets(
             IoEventLoop loop,
+            int mtu,
             Destinations destinations,
             QueueBudget budget,
             HostCounters counters,
             Runnable touched,
             Consumer<Throwable> failed) {
         this.loop = loop;
+        this.mtu = mtu;
         this.destinations = destinations;
         this.budget = budget;
         this.counters = counters;
@@ -216,6 +219,11 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     }
 
     // --- for streams --------------------------------------------------------------------------------------------
+
+    /** Bytes of the largest packet that the guest sends. */
+    int mtu() {
+        return mtu;
+    }
 
     IoEventLoop loop() {
         return loop;

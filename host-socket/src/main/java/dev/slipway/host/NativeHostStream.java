@@ -55,7 +55,10 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
 
     private static final int PROMISE_MAX = 4 << 20;
     private static final int PROMISE_INITIAL = 64 << 10;
-    /** The kernel is asked for its room when less than this is promised; what a request takes does not lead to it. */
+    /**
+     * The kernel is asked for its room when less than this, or less than the largest segment, is promised; what a request
+     * takes does not lead to it. A guest that is promised less than a segment sends none, and would wait for its timers.
+     */
     private static final int PROMISE_LOW = 48 << 10;
     /** Beyond the kernel's room, while the host keeps up. */
     private static final int PROMISE_EXTRA = 128 << 10;
@@ -77,6 +80,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private final Listener listener;
     private final int fd;
     private final boolean ipv6;
+    private final int promiseLow;
     private FileDescriptor descriptor;
     private IoRegistration registration;
     private State state = State.CONNECTING;
@@ -120,6 +124,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         this.fd = fd;
         this.ipv6 = ipv6;
         this.promised = PROMISE_INITIAL;
+        this.promiseLow = Math.max(PROMISE_LOW, owner.mtu());
     }
 
     /** A stream that was refused before it had a socket: the listener hears why. */
@@ -284,7 +289,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
         if (state == State.CLOSED) {
             return 0;
         }
-        if (state == State.OPEN && promised - written < PROMISE_LOW && held == null) {
+        if (state == State.OPEN && promised - written < promiseLow && held == null) {
             promise();
         }
         return (int) (promised - written);

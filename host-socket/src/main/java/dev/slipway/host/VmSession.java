@@ -129,7 +129,14 @@ public final class VmSession implements AutoCloseable {
         QueueBudget budget = new QueueBudget(queueLimit(settings.channels().size()));
         sockets = new NettyHostSockets(loop, transport, destinations, budget, counters, this::touch, this::failed);
         nativeSockets = transport == Transport.NATIVE
-                ? new NativeHostSockets((IoEventLoop) loop, destinations, budget, counters, this::touch, this::failed)
+                ? new NativeHostSockets(
+                        (IoEventLoop) loop,
+                        settings.stack().mtu(),
+                        destinations,
+                        budget,
+                        counters,
+                        this::touch,
+                        this::failed)
                 : null;
         HostSockets toHost = nativeSockets != null ? nativeSockets : sockets;
         NameServer names = new NameServer(settings.stack(), localNames, egress.before(resolver, loop), drops);

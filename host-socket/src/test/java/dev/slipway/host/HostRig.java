@@ -35,17 +35,28 @@ final class HostRig {
     private final Runnable close;
 
     HostRig() {
-        this(64 << 20, HostPolicy.defaults());
+        this(64 << 20, HostPolicy.defaults(), 1500);
     }
 
     HostRig(long budgetBytes, HostPolicy policy) {
+        this(budgetBytes, policy, 1500);
+    }
+
+    /** @param mtu bytes of the guest's largest packet */
+    HostRig(long budgetBytes, HostPolicy policy, int mtu) {
         budget = new QueueBudget(budgetBytes);
         Destinations destinations = new Destinations(StackSettings.defaults(), policy, HostInterfaces.ofThisHost());
         NettyHostSockets portable = new NettyHostSockets(
                 loop, transport, destinations, budget, counters, touched::incrementAndGet, failures::add);
         NativeHostSockets fast = transport == Transport.NATIVE
                 ? new NativeHostSockets(
-                        (IoEventLoop) loop, destinations, budget, counters, touched::incrementAndGet, failures::add)
+                        (IoEventLoop) loop,
+                        mtu,
+                        destinations,
+                        budget,
+                        counters,
+                        touched::incrementAndGet,
+                        failures::add)
                 : null;
         sockets = fast != null ? fast : portable;
         close = () -> {

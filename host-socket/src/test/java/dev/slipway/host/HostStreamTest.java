@@ -61,6 +61,21 @@ final class HostStreamTest {
     }
 
     @Test
+    void promiseIsRenewedBeforeItIsLessThanTheLargestSegment() throws Exception {
+        int mtu = 65_520;
+        HostRig large = new HostRig(64 << 20, HostPolicy.defaults(), mtu);
+        FakeGuest guest = large.connect(server.getLocalPort()).awaitConnected();
+        try (Socket peer = HostRig.accept(server)) {
+            guest.send(12_000, false, random);
+            assertThat(peer.getInputStream().readNBytes(12_000)).hasSize(12_000);
+            // More than the mark below which requests ask the kernel, and less than one segment.
+            Waiting.until(() -> guest.room() >= mtu);
+        } finally {
+            large.close();
+        }
+    }
+
+    @Test
     void refusedConnectSaysSo() throws Exception {
         int port = server.getLocalPort();
         server.close();
