@@ -2,6 +2,7 @@ package dev.slipway.guest;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.net.DatagramPacket;
@@ -43,6 +44,7 @@ class GuestPathTest {
     private static final String FAR_FOR_PING = "198.18.3.3";
 
     private static final String FAR_FOR_UDP = "198.18.3.4";
+    private static final String FAR_BY_VPN = "198.18.3.5";
     private static final String PROHIBITED = "198.18.4.1";
     private static final String[] WAY = {
         Backend.SLIPWAY.gateway(), HostMachine.INTERNET, "198.18.1.2", "198.18.2.2", FAR
@@ -75,6 +77,7 @@ class GuestPathTest {
         far.ip("route add default via 198.18.3.1");
         far.ip("address add " + FAR_FOR_PING + "/24 dev left");
         far.ip("address add " + FAR_FOR_UDP + "/24 dev left");
+        far.ip("address add " + FAR_BY_VPN + "/24 dev left");
         for (Namespace each : List.of(first, second, third, far)) {
             // As many errors as packets: Linux sends one a second to the same host.
             each.sysctl("ipv4/icmp_ratemask", "0");
@@ -105,6 +108,12 @@ class GuestPathTest {
         PARTS.clear();
     }
 
+    private static void needs(String program) {
+        if (!"required".equals(System.getenv("SLIPWAY_GUEST_TESTS"))) {
+            assumeTrue(Prerequisites.find(program).isPresent(), "no program " + program + " on the path");
+        }
+    }
+
     private static List<String> hops(String output) {
         List<String> hops = new ArrayList<>();
         Matcher hop = HOP.matcher(output);
@@ -124,10 +133,11 @@ class GuestPathTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"-I", "-U", "-T"})
+    @ValueSource(strings = {"-I", "-U", "-T", "-M default", "-T --sport=41000", "-U --sport=41000"})
     void tracerouteListsTheRouters(String method) throws IOException {
+        needs("traceroute");
         String said = machines.guest()
-                .run("traceroute", method, "-n", "-q", "2", "-w", "5", "-m", "8", FAR)
+                .run(("traceroute " + method + " -n -q 2 -w 5 -m 8 " + FAR).split(" "))
                 .output();
         assertThat(hops(said)).as(said).containsExactly(WAY);
     }
@@ -135,6 +145,7 @@ class GuestPathTest {
     @ParameterizedTest
     @ValueSource(strings = {"", "--udp", "--tcp"})
     void mtrListsTheRouters(String method) throws IOException {
+        needs("mtr");
         List<String> command = new ArrayList<>(List.of("mtr", "-n", "-r", "-c", "2", "-i", "0.5", FAR));
         if (!method.isEmpty()) {
             command.add(1, method);
@@ -244,6 +255,42 @@ class GuestPathTest {
             DatagramPacket packet = new DatagramPacket(new byte[2_000], 2_000);
             server.socket().receive(packet);
             assertThat(packet.getLength()).as("what was too long never came").isEqualTo(1_252);
+        }
+    }
+
+    /** The way of a VPN: the host itself knows that its interface takes no more, and refuses in the very call. */
+    @Test
+    void datagramThatTheHostsOwnInterfaceDoesNotTakeHearsOfThePathMtu() throws Exception {
+        machines.host().ip("route add " + FAR_BY_VPN + "/32 via " + HostMachine.INTERNET + " mtu 1280");
+        try (DatagramChannel guest = machines.guest().datagrams("0.0.0.0");
+                DatagramChannel server = far.datagrams(FAR_BY_VPN)) {
+            guest.setOption(ExtendedSocketOptions.IP_DONTFRAGMENT, true);
+            ByteBuffer datagram = ByteBuffer.allocate(LONG);
+            try {
+                for (int i = 0; i < 50; i++) {
+                    guest.send(datagram.clear(), server.getLocalAddress());
+                }
+            } catch (IOException e) {
+                // The guest's kernel knows already.
+            }
+            Await.until(
+                    "the guest's kernel knows the path MTU",
+                    Duration.ofSeconds(10),
+                    () -> machines.guest()
+                            .run("ip", "route", "get", FAR_BY_VPN)
+                            .output()
+                            .contains("mtu 1280"));
+            server.socket().setSoTimeout(WAIT_MILLIS);
+            DatagramPacket packet = new DatagramPacket(new byte[2_000], 2_000);
+            for (int i = 0; i < 10; i++) {
+                guest.send(datagram.clear().limit(1_252), server.getLocalAddress());
+                server.socket().receive(packet);
+                assertThat(packet.getLength()).isEqualTo(1_252);
+            }
+            String said = machines.guest()
+                    .run("ping", "-n", "-M", "do", "-s", "1252", "-c", "1", "-W", "5", FAR_BY_VPN)
+                    .output();
+            assertThat(said).contains("1260 bytes from " + FAR_BY_VPN);
         }
     }
 

@@ -32,7 +32,7 @@ final class Prerequisites {
         if (!Files.isWritable(Path.of("/dev/net/tun"))) {
             return Optional.of("/dev/net/tun is not there or not writable (root is needed)");
         }
-        Optional<String> program = Stream.of("ip", "busybox", "ping", "dig", "curl", "dnsmasq", "traceroute", "mtr")
+        Optional<String> program = Stream.of("ip", "busybox", "ping", "dig", "curl", "dnsmasq")
                 .filter(name -> find(name).isEmpty())
                 .findFirst();
         if (program.isPresent()) {
