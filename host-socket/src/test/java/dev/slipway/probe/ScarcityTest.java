@@ -76,8 +76,9 @@ class ScarcityTest {
         }
     }
 
+    /** Not on nio: there the API waits for a descriptor as long as the greedy guest has them. */
     @ParameterizedTest
-    @ValueSource(strings = {"native", "nio"})
+    @ValueSource(strings = "native")
     void whenDescriptorsRunOutWhatRunsGoesOnAndTheRestIsRefused(String transport) throws Exception {
         try (SlipwayProcess slipway = new SlipwayProcess(folder, 256, List.of("-Xmx64m"), "--transport", transport)) {
             int refused = flood(slipway, 1_000);
