@@ -46,7 +46,7 @@ final class TcpUnderTest {
         Ipv4Output output = new Ipv4Output(settings, guest, neighbours, drops);
         table = new TcpTable(settings, output, new Host(), drops, deadlines, new byte[16]);
         table.whenFailed(failure -> {
-            throw failure;
+            throw new IllegalStateException(failure);
         });
     }
 
