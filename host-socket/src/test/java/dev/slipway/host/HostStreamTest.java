@@ -365,7 +365,8 @@ final class HostStreamTest {
         }
         // All have been promised much while memory was plenty.
         for (FakeGuest guest : stalled) {
-            guest.send(20 << 10, false, random);
+            // With system calls a little does not lead to another look at the kernel's room.
+            guest.send(rig.transport == Transport.NATIVE ? 20 << 10 : 1, false, random);
             assertThat(guest.room()).isGreaterThan(NettyHostStream.FROM_GUEST_INITIAL);
         }
         FakeGuest other = rig.connect(server.getLocalPort()).awaitConnected();
@@ -373,12 +374,8 @@ final class HostStreamTest {
             for (FakeGuest guest : stalled) {
                 guest.send(50 * MIB, false, random);
             }
-            if (rig.transport == Transport.NATIVE) {
-                // What a flow may come to hold was set aside before it was promised; few or none have to go.
-                Waiting.settle(() -> rig.call(rig.budget::held));
-            } else {
-                Waiting.until(() -> rig.counters.flowsShed() > 0);
-            }
+            // Whether any of them has to go depends on how much the kernel takes; that they stall does not.
+            Waiting.settle(() -> rig.call(rig.budget::held));
             CompletableFuture<Long> count = drain(peer);
             other.send(5 * MIB, true, new Random(SEED));
             assertThat(count.get(30, TimeUnit.SECONDS)).isEqualTo(5 * MIB);
