@@ -101,11 +101,19 @@ class GuestTapTest {
 
     private void awaitDetached(String reason) throws IOException {
         Await.until("the guest is detached", SOON, () -> !said("\"attached\":true"));
-        assertThat(machine.backendOutput()).contains("guest detached: ").contains(reason);
+        // Told after it is done, through a file that another process writes.
+        Await.until(
+                "the log says that the guest is detached, and that " + reason,
+                SOON,
+                () -> saidDetachedBecause(reason, machine.backendOutput()));
         assertThat(machine.backend().isAlive()).isTrue();
         assertThat(machine.host().listens(machine.socket())
                         || machine.backendOutput().contains("ready: qemu:"))
                 .isTrue();
+    }
+
+    private static boolean saidDetachedBecause(String reason, String output) {
+        return output.lines().anyMatch(line -> line.contains("guest detached: ") && line.contains(reason));
     }
 
     /** What is told of the second VM, whose channel is the TAP. */
