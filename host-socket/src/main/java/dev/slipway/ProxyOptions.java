@@ -5,6 +5,8 @@ import dev.slipway.proxy.HostPatterns;
 import dev.slipway.proxy.ProxyAddress;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.proxy.ProxySettings.Opaque;
+import dev.slipway.proxy.ProxyTrust;
+import java.io.IOException;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -59,6 +61,10 @@ final class ProxyOptions {
                 ports(source, SettingKey.TRANSPARENT_HTTP_PORTS, settings.httpPorts()),
                 ports(source, SettingKey.TRANSPARENT_HTTPS_PORTS, settings.httpsPorts()),
                 opaque.equals("proxy") ? Opaque.PROXY : Opaque.DIRECT);
+        Optional<Path> authorities = authorities(source);
+        if (authorities.isPresent()) {
+            settings = settings.withTrust(trust(source.one(SettingKey.PROXY_CA.key()), authorities.get()));
+        }
         return settings.withGatewayPorts(
                 gatewayPort(source, SettingKey.GATEWAY_HTTP_PROXY, settings.gatewayHttpPorts()),
                 gatewayPort(source, SettingKey.GATEWAY_SOCKS_PROXY, settings.gatewaySocksPorts()));
@@ -66,7 +72,24 @@ final class ProxyOptions {
 
     /** VPNKit's file, if one is named. */
     static Optional<Path> file(SettingSource source) throws SettingsException {
-        Value value = source.one(SettingKey.HTTP.key());
+        return file(source, SettingKey.HTTP);
+    }
+
+    /** The file of those who vouch for the certificates of proxies, if one is named. */
+    static Optional<Path> authorities(SettingSource source) throws SettingsException {
+        return file(source, SettingKey.PROXY_CA);
+    }
+
+    private static ProxyTrust trust(Value value, Path file) throws SettingsException {
+        try {
+            return ProxyTrust.of(file);
+        } catch (IOException e) {
+            throw value.wrong(e.getMessage());
+        }
+    }
+
+    private static Optional<Path> file(SettingSource source, SettingKey key) throws SettingsException {
+        Value value = source.one(key.key());
         if (value == null || value.text().isEmpty()) {
             return Optional.empty();
         }

@@ -151,6 +151,7 @@ final class RunCommand implements Command {
             files.add(Path.of(parsed.matchedOptionValue(CONFIG, "")));
         }
         ProxyOptions.file(source).ifPresent(files::add);
+        ProxyOptions.authorities(source).ifPresent(files::add);
         PolicyFile.file(source).ifPresent(files::add);
         return files;
     }

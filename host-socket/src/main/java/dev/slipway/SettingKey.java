@@ -105,6 +105,11 @@ enum SettingKey {
             Kind.LIST,
             "What goes around the proxies: names (and all below them), *.example.com, addresses, networks, each"
                     + " perhaps with :PORT. Default: none"),
+    PROXY_CA(
+            "FILE",
+            Kind.ONE,
+            "PEM file of the authorities whose word counts for the certificates of https:// proxies; it is followed"
+                    + " live. Default: those that the host trusts"),
     PROXY(
             "env|none",
             Kind.ONE,

@@ -7,6 +7,7 @@ import dev.slipway.SettingSource.Value;
 import dev.slipway.proxy.HostPatterns;
 import dev.slipway.proxy.ProxyAddress;
 import dev.slipway.proxy.ProxySettings;
+import dev.slipway.proxy.ProxyTrust;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -141,5 +142,18 @@ final class ProxyOptionsTest {
         set(SettingKey.GATEWAY_HTTP_PROXY, "0");
         set(SettingKey.HTTP, folder.resolve("none.json").toString());
         assertThatThrownBy(() -> read(Map.of())).hasMessageEndingWith("none.json: there is no such file");
+    }
+
+    @Test
+    void authoritiesThatCannotBeReadAreRefusedByFlagAndFile() throws Exception {
+        Path authorities = folder.resolve("authorities.pem");
+        set(SettingKey.PROXY_CA, authorities.toString());
+        assertThatThrownBy(() -> read(Map.of())).hasMessage("--proxy-ca: there is no file " + authorities);
+        Files.writeString(authorities, "nothing of the kind");
+        assertThatThrownBy(() -> read(Map.of()))
+                .isInstanceOf(SettingsException.class)
+                .hasMessageStartingWith("--proxy-ca: " + authorities + " has ");
+        set(SettingKey.PROXY_CA, "");
+        assertThat(read(Map.of()).trust()).isEqualTo(ProxyTrust.OF_THE_HOST);
     }
 }

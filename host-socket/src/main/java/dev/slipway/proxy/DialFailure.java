@@ -1,6 +1,9 @@
 package dev.slipway.proxy;
 
 import dev.slipway.seam.HostStream.ConnectFailure;
+import io.netty.handler.ssl.NotSslRecordException;
+import io.netty.handler.ssl.SslHandshakeTimeoutException;
+import java.security.GeneralSecurityException;
 
 /**
  * Why there is no way to a destination.
@@ -21,6 +24,8 @@ record DialFailure(Reason reason, int status, String text) {
         EXHAUSTED,
         /** The proxy itself said no. */
         PROXY_SAYS_NO,
+        /** The proxy has a certificate that is not to be trusted. */
+        CERTIFICATE,
         /** What the proxy said was not understood, or it hung up. */
         PROXY_BROKEN
     }
@@ -31,6 +36,23 @@ record DialFailure(Reason reason, int status, String text) {
 
     static DialFailure prohibited(String what) {
         return new DialFailure(Reason.PROHIBITED, 403, what + " is not to be reached from here");
+    }
+
+    /** A proxy that cannot be spoken to in TLS (RFC 9110, section 4.3.4, for its certificate). */
+    static DialFailure tls(String proxy, Throwable cause) {
+        if (cause instanceof SslHandshakeTimeoutException) {
+            return new DialFailure(Reason.TIMED_OUT, 504, proxy + " does not answer in TLS");
+        }
+        if (cause instanceof NotSslRecordException) {
+            return new DialFailure(Reason.PROXY_BROKEN, 502, proxy + " does not speak TLS");
+        }
+        for (Throwable each = cause; each != null; each = each.getCause()) {
+            if (each instanceof GeneralSecurityException && each.getCause() == null) {
+                return new DialFailure(
+                        Reason.CERTIFICATE, 502, "the certificate of " + proxy + " is not valid: " + each.getMessage());
+            }
+        }
+        return new DialFailure(Reason.PROXY_BROKEN, 502, "no TLS with " + proxy + ": " + cause.getMessage());
     }
 
     static DialFailure of(ConnectFailure failure, String what) {

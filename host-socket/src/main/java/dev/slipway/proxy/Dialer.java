@@ -13,7 +13,6 @@ import io.netty.channel.ReflectiveChannelFactory;
 import io.netty.channel.WriteBufferWaterMark;
 import io.netty.channel.socket.SocketChannel;
 import io.netty.handler.ssl.SslContext;
-import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslHandler;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -23,8 +22,9 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
-import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLParameters;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Makes connections of the host for proxied flows: resolves what has to be resolved here, asks the policy about every
@@ -39,11 +39,13 @@ final class Dialer {
     static final int HANDSHAKE_MILLIS = 60_000;
 
     private static final int MAX_ADDRESSES = 8;
+    private static final String UPSTREAM = "upstream";
+    private static final Logger LOG = LoggerFactory.getLogger(Dialer.class);
     private static final WriteBufferWaterMark WATER_MARK = new WriteBufferWaterMark(128 << 10, 256 << 10);
 
     private final ProxyContext context;
     private final ReflectiveChannelFactory<? extends SocketChannel> channels;
-    private SslContext tls;
+    private String lastTold = "";
 
     Dialer(ProxyContext context) {
         this.context = context;
@@ -74,6 +76,14 @@ final class Dialer {
             attempt.dialProxy(proxy.get());
         }
         return upstream;
+    }
+
+    /** Guests of TLS see a reset only, so who runs this has to learn the reason from the log, but not at each of them. */
+    private void tellOnce(String problem) {
+        if (!problem.equals(lastTold)) {
+            lastTold = problem;
+            LOG.warn("{}; nothing goes through it", problem);
+        }
     }
 
     /** One connection on its way to be made. */
@@ -268,9 +278,8 @@ final class Dialer {
         // ---- the proxy
 
         private void agree(SocketChannel channel) {
-            ChannelPipeline pipeline = channel.pipeline();
+            channel.pipeline().addLast(UPSTREAM, upstream);
             if (proxy.isEmpty()) {
-                pipeline.addLast(upstream);
                 succeed();
                 return;
             }
@@ -279,38 +288,60 @@ final class Dialer {
                     HANDSHAKE_MILLIS,
                     () -> giveUp(channel, new DialFailure(Reason.TIMED_OUT, 504, dialled() + " does not answer")));
             if (address.scheme() == Scheme.HTTPS) {
-                try {
-                    pipeline.addLast(tls(address, channel));
-                } catch (SSLException e) {
-                    giveUp(channel, new DialFailure(Reason.PROXY_BROKEN, 502, "TLS cannot be used: " + e.getMessage()));
+                context.settings()
+                        .get()
+                        .trust()
+                        .context()
+                        .whenComplete((tls, problem) -> later(() -> {
+                            if (problem == null) {
+                                secure(channel, address, tls);
+                            } else {
+                                giveUp(channel, DialFailure.tls(dialled(), problem));
+                            }
+                        }));
+            } else {
+                ask(channel, address);
+            }
+        }
+
+        /** Nothing is said to the proxy before its certificate was checked. */
+        private void secure(SocketChannel channel, ProxyAddress address, SslContext tls) {
+            SslHandler handler = tls.newHandler(channel.alloc(), address.host(), address.port());
+            handler.setHandshakeTimeoutMillis(CONNECT_MILLIS);
+            SSLParameters parameters = handler.engine().getSSLParameters();
+            parameters.setEndpointIdentificationAlgorithm("HTTPS");
+            handler.engine().setSSLParameters(parameters);
+            channel.pipeline().addFirst(handler);
+            handler.handshakeFuture().addListener(shaken -> {
+                if (done) {
                     return;
                 }
-            }
+                if (shaken.isSuccess()) {
+                    ask(channel, address);
+                } else {
+                    DialFailure why = DialFailure.tls(dialled(), shaken.cause());
+                    tellOnce(why.text());
+                    giveUp(channel, why);
+                }
+            });
+            channel.read();
+        }
+
+        private void ask(SocketChannel channel, ProxyAddress address) {
+            ChannelPipeline pipeline = channel.pipeline();
             if (address.scheme().isHttp() && way == Way.FORWARD) {
-                pipeline.addLast(upstream);
                 succeed();
             } else if (address.scheme().isHttp()) {
                 ConnectHandshake handshake =
                         new ConnectHandshake(address, told, this::succeed, why -> giveUp(channel, why));
-                pipeline.addLast(handshake).addLast(upstream);
+                pipeline.addBefore(UPSTREAM, null, handshake);
                 handshake.begin();
             } else {
                 SocksHandshake handshake =
                         new SocksHandshake(address, told, this::succeed, why -> giveUp(channel, why));
-                pipeline.addLast(handshake).addLast(upstream);
+                pipeline.addBefore(UPSTREAM, null, handshake);
                 handshake.begin();
             }
-        }
-
-        private SslHandler tls(ProxyAddress address, SocketChannel channel) throws SSLException {
-            if (tls == null) {
-                tls = SslContextBuilder.forClient().build();
-            }
-            SslHandler handler = tls.newHandler(channel.alloc(), address.host(), address.port());
-            SSLParameters parameters = handler.engine().getSSLParameters();
-            parameters.setEndpointIdentificationAlgorithm("HTTPS");
-            handler.engine().setSSLParameters(parameters);
-            return handler;
         }
 
         private void giveUp(SocketChannel channel, DialFailure why) {

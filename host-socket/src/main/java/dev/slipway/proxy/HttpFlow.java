@@ -401,7 +401,11 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
 
     @Override
     public void ended() {
-        if (stage == Stage.EXCHANGE && responseBody != null && responseBody.endsHere()) {
+        // A close that anybody may have made ends no body (RFC 9112, section 9.8).
+        if (stage == Stage.EXCHANGE
+                && responseBody != null
+                && upstream.hasEndedForCertain()
+                && responseBody.endsHere()) {
             responseDone(false);
         } else {
             lost();

@@ -18,6 +18,7 @@ import java.util.Set;
  * @param allowError what a client is told of another destination; {@code %s} stands for it
  * @param gatewayHttpPorts on which the gateway is an HTTP proxy
  * @param gatewaySocksPorts on which the gateway is a SOCKS 5 proxy
+ * @param trust who vouches for the certificates of proxies that are spoken to in TLS
  */
 public record ProxySettings(
         Optional<ProxyAddress> http,
@@ -30,7 +31,8 @@ public record ProxySettings(
         Optional<HostPatterns> allow,
         String allowError,
         Set<Integer> gatewayHttpPorts,
-        Set<Integer> gatewaySocksPorts) {
+        Set<Integer> gatewaySocksPorts,
+        ProxyTrust trust) {
 
     /** What VPNKit says, word for word. */
     public static final String ALLOW_ERROR =
@@ -73,7 +75,8 @@ public record ProxySettings(
                 Optional.empty(),
                 ALLOW_ERROR,
                 Set.of(3128, 3129),
-                Set.of(1080));
+                Set.of(1080),
+                ProxyTrust.OF_THE_HOST);
     }
 
     /** These settings with other proxies. */
@@ -90,7 +93,8 @@ public record ProxySettings(
                 allow,
                 allowError,
                 gatewayHttpPorts,
-                gatewaySocksPorts);
+                gatewaySocksPorts,
+                trust);
     }
 
     /** These settings with other exceptions. */
@@ -106,7 +110,8 @@ public record ProxySettings(
                 allow,
                 allowError,
                 gatewayHttpPorts,
-                gatewaySocksPorts);
+                gatewaySocksPorts,
+                trust);
     }
 
     /** These settings with other ports to look into, and another rule for what is not recognised there. */
@@ -122,7 +127,8 @@ public record ProxySettings(
                 allow,
                 allowError,
                 gatewayHttpPorts,
-                gatewaySocksPorts);
+                gatewaySocksPorts,
+                trust);
     }
 
     /** These settings with another list of what is allowed. */
@@ -138,13 +144,31 @@ public record ProxySettings(
                 newAllow,
                 newError,
                 gatewayHttpPorts,
-                gatewaySocksPorts);
+                gatewaySocksPorts,
+                trust);
     }
 
     /** These settings with other ports on the gateway. */
     public ProxySettings withGatewayPorts(Set<Integer> newHttp, Set<Integer> newSocks) {
         return new ProxySettings(
-                http, https, all, exclude, httpPorts, httpsPorts, opaque, allow, allowError, newHttp, newSocks);
+                http, https, all, exclude, httpPorts, httpsPorts, opaque, allow, allowError, newHttp, newSocks, trust);
+    }
+
+    /** These settings with others to vouch for the certificates of proxies. */
+    public ProxySettings withTrust(ProxyTrust newTrust) {
+        return new ProxySettings(
+                http,
+                https,
+                all,
+                exclude,
+                httpPorts,
+                httpsPorts,
+                opaque,
+                allow,
+                allowError,
+                gatewayHttpPorts,
+                gatewaySocksPorts,
+                newTrust);
     }
 
     /** Whether flows to a port are looked into. */

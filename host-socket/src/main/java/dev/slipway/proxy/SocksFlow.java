@@ -159,7 +159,7 @@ final class SocksFlow implements GuestStream.Service, Upstream.Owner {
                     case REFUSED -> REFUSED;
                     case TIMED_OUT -> EXPIRED;
                     case PROHIBITED, PROXY_SAYS_NO -> FORBIDDEN;
-                    case EXHAUSTED, PROXY_BROKEN -> FAILED;
+                    case EXHAUSTED, CERTIFICATE, PROXY_BROKEN -> FAILED;
                 });
     }
 

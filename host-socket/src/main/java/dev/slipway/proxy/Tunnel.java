@@ -74,7 +74,7 @@ final class Tunnel implements GuestStream.Service, Upstream.Owner {
         }
         stream.refuse(
                 switch (failure.reason()) {
-                    case REFUSED, NAME, PROXY_BROKEN, EXHAUSTED, PROXY_SAYS_NO -> ConnectFailure.REFUSED;
+                    case REFUSED, NAME, CERTIFICATE, PROXY_BROKEN, EXHAUSTED, PROXY_SAYS_NO -> ConnectFailure.REFUSED;
                     case UNREACHABLE -> ConnectFailure.HOST_UNREACHABLE;
                     case TIMED_OUT -> ConnectFailure.TIMED_OUT;
                     case PROHIBITED -> ConnectFailure.PROHIBITED;

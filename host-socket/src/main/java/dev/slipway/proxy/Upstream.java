@@ -28,6 +28,7 @@ final class Upstream extends ChannelInboundHandlerAdapter implements ReadLimit.R
     private boolean open;
     private boolean closed;
     private boolean ended;
+    private boolean endedForCertain;
     private long pending;
     private boolean endWanted;
     private boolean outputEnded;
@@ -213,7 +214,9 @@ final class Upstream extends ChannelInboundHandlerAdapter implements ReadLimit.R
 
     @Override
     public void userEventTriggered(ChannelHandlerContext handler, Object event) {
-        if (event instanceof ChannelInputShutdownEvent || event instanceof SslCloseCompletionEvent) {
+        boolean endOfTls = event instanceof SslCloseCompletionEvent end && end.isSuccess();
+        if (endOfTls || event instanceof ChannelInputShutdownEvent) {
+            endedForCertain |= endOfTls || handler.pipeline().get(SslHandler.class) == null;
             if (!open) {
                 lost();
             } else if (!ended && !closed) {
@@ -235,6 +238,14 @@ final class Upstream extends ChannelInboundHandlerAdapter implements ReadLimit.R
     @Override
     public void channelInactive(ChannelHandlerContext handler) {
         lost();
+    }
+
+    /**
+     * Whether the other side itself has ended what it sends: within TLS anybody on the way can end the connection, but
+     * only the other side can say so (RFC 8446, section 6.1).
+     */
+    boolean hasEndedForCertain() {
+        return endedForCertain;
     }
 
     private void lost() {
@@ -283,6 +294,12 @@ final class Upstream extends ChannelInboundHandlerAdapter implements ReadLimit.R
                 // The connection is gone already, so its peer needs no reset.
             }
         }
-        channel.close();
+        ChannelHandlerContext tls = channel.pipeline().context(SslHandler.class);
+        if (withReset && tls != null) {
+            // Past TLS, which would say that all is well, and wait for the other side to read that.
+            tls.close();
+        } else {
+            channel.close();
+        }
     }
 }

@@ -11,7 +11,7 @@
  *                                     ├─ HttpFlow    request by request; also gateway:3128
  *                                     ├─ Tunnel      bytes as they are: TLS by its name, CONNECT, what is neither
  *                                     └─ SocksFlow    gateway:1080
- *   Dialer ─ ConnectHandshake, SocksHandshake ─ Upstream    a Netty channel of the host
+ *   Dialer ─ ConnectHandshake, SocksHandshake ─ Upstream    a Netty channel of the host, in TLS to an https proxy
  * </pre>
  *
  * <p>Settings are asked anew for every flow and every request, so they change live and no flow is lost. Names are

@@ -213,4 +213,105 @@ final class RealProxyTest {
             assertThat(proxy.log()).contains("CONNECT localhost:" + echo.port());
         }
     }
+
+    /** With and without TLS to it. */
+    private RealProxy squid(boolean tls, int connectPort) throws Exception {
+        TestCertificate certificate =
+                tls ? TestCertificate.make(folder.resolve("keys"), "dns:localhost,ip:127.0.0.1") : null;
+        RealProxy proxy = RealProxy.squid(folder, "corp", "secret", certificate, connectPort);
+        use(tls ? "https" : "http", "corp:secret@", proxy);
+        if (tls) {
+            ProxyTrust trust = ProxyTrust.of(certificate.authority);
+            rig.settings.updateAndGet(settings -> settings.withTrust(trust));
+        }
+        return proxy;
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void requestsGoThroughSquidInOrderAndLargeBodiesAreExact(boolean tls) throws Exception {
+        try (RealProxy proxy = squid(tls, echo.port());
+                GuestSocket guest = toWeb()) {
+            guest.send("GET /1 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /2 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            assertThat(guest.readResponse()).contains("\r\n\r\nGET /1 HTTP/1.1", "Via: ", "squid");
+            assertThat(guest.readResponse())
+                    .contains("\r\n\r\nGET /2 HTTP/1.1", "squid")
+                    .doesNotContain("Proxy-Authorization");
+            guest.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").readHead();
+            assertThat(Arrays.equals(guest.read(LARGE.length), LARGE)).isTrue();
+            guest.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + LARGE.length + "\r\n\r\n")
+                    .send(LARGE);
+            assertThat(guest.readResponse()).endsWith("same");
+            // By the name in Host, not by the address.
+            rig.until(
+                    "it has written its log",
+                    () -> proxy.log().contains("POST http://localhost:" + web.port() + "/ corp"));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void tunnelsThroughSquidAreAskedForByName(boolean tls) throws Exception {
+        byte[] named = ClientHelloTest.hello("localhost");
+        try (RealProxy proxy = squid(tls, echo.port());
+                GuestSocket guest = rig.connect("198.51.100.1", echo.port())) {
+            assertThat(guest.send(named).read(named.length)).isEqualTo(named);
+            guest.send(LARGE);
+            assertThat(Arrays.equals(guest.read(LARGE.length), LARGE)).isTrue();
+            guest.close();
+            rig.until(
+                    "it has written its log", () -> proxy.log().contains("CONNECT localhost:" + echo.port() + " corp"));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void whatSquidRefusesIsAFailureAndNeverGarbage(boolean tls) throws Exception {
+        try (RealProxy proxy = squid(tls, 1)) {
+            try (GuestSocket guest = rig.connect("198.51.100.1", echo.port())) {
+                assertThat(guest.send(ClientHelloTest.hello("localhost")).awaitReset())
+                        .isTrue();
+            }
+            assertThat(rig.counters().refusedByProxy()).isEqualTo(1);
+            ProxyTrust trust = rig.settings.get().trust();
+            use(tls ? "https" : "http", "corp:wrong@", proxy);
+            rig.settings.updateAndGet(settings -> settings.withTrust(trust));
+            try (GuestSocket guest = toWeb()) {
+                assertThat(guest.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                                .readAll())
+                        .startsWith("HTTP/1.1 502 ")
+                        .contains("does not take the credentials")
+                        .doesNotContain("wrong");
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"socks5h", "socks5"})
+    void bothGoThroughDante(String scheme) throws Exception {
+        try (RealProxy proxy = RealProxy.dante(folder)) {
+            use(scheme, "", proxy);
+            boolean remote = scheme.equals("socks5h");
+            String address = remote ? "198.51.100.1" : "127.0.0.1";
+            try (GuestSocket guest = rig.connect(address, web.port())) {
+                guest.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n").readHead();
+                assertThat(Arrays.equals(guest.read(LARGE.length), LARGE)).isTrue();
+                guest.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + LARGE.length + "\r\n\r\n")
+                        .send(LARGE);
+                assertThat(guest.readResponse()).endsWith("same");
+            }
+            byte[] named = ClientHelloTest.hello("localhost");
+            try (GuestSocket guest = rig.connect(address, echo.port())) {
+                assertThat(guest.send(named).read(named.length)).isEqualTo(named);
+                assertThat(guest.sendEnd().readAll()).isEmpty();
+            }
+            assertThat(proxy.log()).contains("127.0.0.1." + echo.port());
+            web.close();
+            try (GuestSocket guest = rig.connect(address, web.port())) {
+                assertThat(guest.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                                .readAll())
+                        .startsWith("HTTP/1.1 502 ");
+            }
+        }
+    }
 }
