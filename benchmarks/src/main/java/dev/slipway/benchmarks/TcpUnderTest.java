@@ -156,7 +156,7 @@ final class TcpUnderTest {
         }
 
         @Override
-        public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
+        public HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
             return null;
         }
 

@@ -7,7 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 
 /**
- * Room for the datagrams that one call receives, and where each came from. IPv4 sockets only.
+ * Room for the datagrams that one call receives, and where each came from; for sockets of one family of addresses.
  *
  * <p>Each slot takes the largest datagram there is, so none is cut off. The slots are address space of their own, of
  * which the kernel backs only the pages that a datagram has reached: 128 KiB for the small ones of a usual network, 2
@@ -21,6 +21,7 @@ public final class ReceiveBatch {
     private static final int SLOT = 64 << 10;
     private static final long AREA = (long) SLOTS * SLOT;
     private static final int NAME = 16;
+    private static final int NAME_V6 = 32;
 
     private static final int PROT_READ_WRITE = 0x3;
     private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
@@ -28,18 +29,30 @@ public final class ReceiveBatch {
 
     private final MessageHeaders headers = new MessageHeaders(SLOTS);
     private final MemorySegment area = map();
-    private final MemorySegment names = Arena.ofAuto().allocate((long) SLOTS * NAME, 8);
+    private final int nameSize;
+    private final MemorySegment names;
     private int size;
 
     /**
-     * Reserves the slots; they are given back when nobody refers to this any more.
+     * Reserves the slots for an IPv4 socket; they are given back when nobody refers to this any more.
      *
      * @throws IllegalStateException if the process has no address space left
      */
     public ReceiveBatch() {
+        this(false);
+    }
+
+    /**
+     * The same for sockets of either family.
+     *
+     * @throws IllegalStateException if the process has no address space left
+     */
+    public ReceiveBatch(boolean ipv6) {
+        nameSize = ipv6 ? NAME_V6 : NAME;
+        names = Arena.ofAuto().allocate((long) SLOTS * nameSize, 8);
         for (int i = 0; i < SLOTS; i++) {
             headers.setPiece(i, area.address() + offset(i), SLOT);
-            headers.setName(i, names.address() + (long) i * NAME, NAME);
+            headers.setName(i, nameAddress(i), nameSize);
         }
     }
 
@@ -81,18 +94,32 @@ public final class ReceiveBatch {
 
     /** The IPv4 address that a datagram came from, network order. */
     public int source(int index) {
-        return BigEndian.i32(names, (long) Objects.checkIndex(index, size) * NAME + 4);
+        return BigEndian.i32(names, (long) Objects.checkIndex(index, size) * nameSize + 4);
+    }
+
+    /** The first 64 bits of the IPv6 address that a datagram came from. */
+    public long sourceHigh(int index) {
+        return BigEndian.i64(names, (long) Objects.checkIndex(index, size) * nameSize + 8);
+    }
+
+    /** The last 64 bits of the IPv6 address that a datagram came from. */
+    public long sourceLow(int index) {
+        return BigEndian.i64(names, (long) Objects.checkIndex(index, size) * nameSize + 16);
+    }
+
+    private long nameAddress(int index) {
+        return names.address() + (long) index * nameSize;
     }
 
     /** The port that a datagram came from. */
     public int sourcePort(int index) {
-        return BigEndian.u16(names, (long) Objects.checkIndex(index, size) * NAME + 2);
+        return BigEndian.u16(names, (long) Objects.checkIndex(index, size) * nameSize + 2);
     }
 
     /** Before a call: the kernel has changed the lengths of the addresses that it filled in. */
     void clear() {
         for (int i = 0; i < size; i++) {
-            headers.setName(i, names.address() + (long) i * NAME, NAME);
+            headers.setName(i, nameAddress(i), nameSize);
         }
         size = 0;
     }

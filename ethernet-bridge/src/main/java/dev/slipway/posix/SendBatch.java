@@ -1,5 +1,6 @@
 package dev.slipway.posix;
 
+import dev.slipway.wire.IpAddress;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -73,6 +74,16 @@ public final class SendBatch {
      */
     public SendBatch to(int ipv4, int port, int largestSegment) {
         destination.set(ipv4, port);
+        return emptied(largestSegment);
+    }
+
+    /** The same for an address of either family. */
+    public SendBatch to(IpAddress address, int port, int largestSegment) {
+        destination.set(address, port);
+        return emptied(largestSegment);
+    }
+
+    private SendBatch emptied(int largestSegment) {
         segmentMax = largestSegment;
         clear();
         return this;

@@ -43,6 +43,7 @@ public final class Sockets {
     static final int IPV6_UNICAST_HOPS = 16;
     static final int IPV6_MTU_DISCOVER = 23;
     static final int IPV6_RECVERR = 25;
+    static final int IPV6_V6ONLY = 26;
     static final int IPV6_RECVHOPLIMIT = 51;
     /** Routers may fragment what is sent; of both families. */
     private static final int PMTUDISC_DONT = 0;
@@ -117,6 +118,11 @@ public final class Sockets {
     /** Sets the time to live that packets leave with, 1 to 255. */
     public int setHopLimit(int fd, boolean ipv6, int hops) {
         return ipv6 ? setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops) : setOption(fd, IPPROTO_IP, IP_TTL, hops);
+    }
+
+    /** Keeps IPv4 from an IPv6 socket, so that a port may be bound once for each family; before it is bound. */
+    public int onlyIpv6(int fd) {
+        return setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     }
 
     /** Says whether anybody may fragment what is sent; if not, what exceeds the path MTU fails with EMSGSIZE. */

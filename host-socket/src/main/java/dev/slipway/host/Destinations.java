@@ -186,6 +186,11 @@ final class Destinations implements DialPolicy {
         return IpAddress.ofV4(settings.gateway());
     }
 
+    /** The gateway by its address of the family of another. */
+    IpAddress gatewayFor(IpAddress other) {
+        return settings.gatewayFor(other);
+    }
+
     /** The address to dial for a destination that leads somewhere. */
     IpAddress onHost(IpAddress destination, Way way) {
         if (way != Way.LOCALHOST) {

@@ -107,6 +107,8 @@ final class ErrorQueue {
     private IpAddress reporter() {
         IpAddress said = message.errorReporter();
         IpAddress seen = said == null ? null : destinations.seenByGuest(said);
-        return seen == null ? destinations.gateway() : seen;
+        return seen != null
+                ? seen
+                : destinations.gatewayFor(destination == null ? Destinations.LOCALHOST : destination);
     }
 }

@@ -112,8 +112,8 @@ final class NameServerStreams implements HostSockets, AutoCloseable {
     }
 
     @Override
-    public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
-        return sockets.openDatagrams(preferredPort, listener);
+    public HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
+        return sockets.openDatagrams(preferredPort, ipv6, listener);
     }
 
     @Override

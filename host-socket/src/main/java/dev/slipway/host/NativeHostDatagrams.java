@@ -7,8 +7,8 @@ import dev.slipway.posix.SendBatch;
 import dev.slipway.posix.Sockets;
 import dev.slipway.seam.HostDatagrams;
 import dev.slipway.seam.IcmpError;
-import dev.slipway.wire.Icmpv4Packet;
 import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.UdpDatagram;
 import io.netty.channel.IoEvent;
 import io.netty.channel.IoRegistration;
 import io.netty.channel.epoll.EpollIoEvent;
@@ -19,7 +19,7 @@ import io.netty.util.concurrent.Future;
 import java.lang.foreign.MemorySegment;
 
 /**
- * A UDP socket of the host by system calls.
+ * A UDP socket of the host by system calls, for one family of addresses.
  *
  * <p><b>Guest to host.</b> The first datagram of a turn to a destination is sent at once, so that {@link #send} can say
  * what the kernel said. Those that follow it to the same destination stay where they came in and are sent by one call
@@ -36,8 +36,8 @@ import java.lang.foreign.MemorySegment;
  */
 final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
 
-    /** The most that fits an IPv4 packet. */
-    static final int MAX_PAYLOAD = 65_507;
+    /** The most that fits a packet of either family. */
+    static final int MAX_PAYLOAD = UdpDatagram.MAX_PAYLOAD_V6;
 
     /** What the kernel may be asked to hold for the guest; it gives what its own limit allows. */
     static final int RECEIVE_BUFFER = 1 << 20;
@@ -60,6 +60,8 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
     private final Sockets sockets;
     private final Destinations destinations;
     private final Listener listener;
+    private final boolean ipv6;
+    private final int maxPayload;
     private final int fd;
     private final FileDescriptor descriptor;
     private IoRegistration registration;
@@ -70,13 +72,13 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
 
     private int provenPort;
 
-    /** The IPv4 address that stands for it on the host, network order. */
-    private int provenDialled;
+    /** The address that stands for it on the host. */
+    private IpAddress provenDialled;
 
     private SendBatch gathered;
 
     /** Bytes of datagrams at most that the kernel cuts from one message. */
-    private int segmentMax = MAX_PAYLOAD;
+    private int segmentMax;
 
     /** Where what was gathered goes, as the guest names it. */
     private IpAddress gatheredFor;
@@ -89,20 +91,28 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
     /** Of the call that failed last with EMSGSIZE, or 0. */
     private int pathMtu;
 
-    /** Where the last datagram came from; no datagram comes from 0.0.0.0. */
+    /** Where the last datagram came from, by IPv4; no datagram comes from 0.0.0.0. */
     private int lastSource;
+
+    /** The same by IPv6; none comes from :: either. */
+    private long lastSourceHigh;
+
+    private long lastSourceLow;
 
     private IpAddress lastSeen;
 
-    NativeHostDatagrams(NativeHostSockets owner, Destinations destinations, Listener listener, int fd) {
+    NativeHostDatagrams(NativeHostSockets owner, Destinations destinations, Listener listener, boolean ipv6, int fd) {
         this.owner = owner;
         this.sockets = owner.sockets();
         this.destinations = destinations;
         this.listener = listener;
+        this.ipv6 = ipv6;
+        this.maxPayload = ipv6 ? UdpDatagram.MAX_PAYLOAD_V6 : UdpDatagram.MAX_PAYLOAD;
+        this.segmentMax = maxPayload;
         this.fd = fd;
         this.descriptor = new FileDescriptor(fd);
-        sockets.keepErrors(fd, false, true);
-        sockets.setDontFragment(fd, false, false);
+        sockets.keepErrors(fd, ipv6, true);
+        sockets.setDontFragment(fd, ipv6, false);
     }
 
     /** Begins to receive; false if the event loop does not take the socket. */
@@ -134,7 +144,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
                 && sameTerms
                 && port == provenPort
                 && source.isNative()
-                && length <= MAX_PAYLOAD
+                && length <= maxPayload
                 && destination.equals(proven)
                 && destinations.stillAdmits(destination, Protocol.UDP, port)) {
             gather(source, offset, length);
@@ -152,7 +162,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
             owner.counters().datagramsRefusedByPolicy++;
             return refusal;
         }
-        if (length > MAX_PAYLOAD) {
+        if (length > maxPayload) {
             return Verdict.TOO_BIG;
         }
         // What was gathered goes before it: the order stays.
@@ -165,11 +175,11 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
 
     private void setTerms(int hops, boolean whole) {
         if (hops != hopLimit) {
-            sockets.setHopLimit(fd, false, hops);
+            sockets.setHopLimit(fd, ipv6, hops);
             hopLimit = hops;
         }
         if (whole != dontFragment) {
-            sockets.setDontFragment(fd, false, whole);
+            sockets.setDontFragment(fd, ipv6, whole);
             dontFragment = whole;
         }
     }
@@ -193,7 +203,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         owner.counters().datagramsToHost++;
         proven = destination;
         provenPort = port;
-        provenDialled = dialled.v4();
+        provenDialled = dialled;
         return Verdict.SENT;
     }
 
@@ -304,8 +314,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
     }
 
     private KeptError tooBig(int mtu) {
-        IcmpError error = new IcmpError(
-                destinations.gateway(), Icmpv4Packet.UNREACHABLE, Icmpv4Packet.CODE_FRAGMENTATION_NEEDED, mtu);
+        IcmpError error = Verdict.TOO_BIG.asError(destinations.gatewayFor(gatheredFor), mtu);
         return new KeptError(gatheredFor, provenPort, error, MemorySegment.ofArray(NOTHING));
     }
 
@@ -354,7 +363,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
     }
 
     private void receive() {
-        ReceiveBatch batch = owner.receiveBatch();
+        ReceiveBatch batch = owner.receiveBatch(ipv6);
         int datagrams = 0;
         long bytes = 0;
         int count;
@@ -374,10 +383,10 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
     }
 
     private void received(ReceiveBatch batch, int index) {
-        int source = batch.source(index);
-        if (source != lastSource) {
-            lastSource = source;
-            lastSeen = destinations.seenByGuest(IpAddress.ofV4(source));
+        if (ipv6) {
+            lookAtSource(batch.sourceHigh(index), batch.sourceLow(index));
+        } else {
+            lookAtSource(batch.source(index));
         }
         if (lastSeen == null) {
             owner.counters().datagramsFromStrangers++;
@@ -390,6 +399,21 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         } catch (RuntimeException | OutOfMemoryError e) {
             // A listener that throws loses this datagram, nothing else.
             owner.failed(e);
+        }
+    }
+
+    private void lookAtSource(int source) {
+        if (source != lastSource) {
+            lastSource = source;
+            lastSeen = destinations.seenByGuest(IpAddress.ofV4(source));
+        }
+    }
+
+    private void lookAtSource(long high, long low) {
+        if (high != lastSourceHigh || low != lastSourceLow) {
+            lastSourceHigh = high;
+            lastSourceLow = low;
+            lastSeen = destinations.seenByGuest(new IpAddress(high, low));
         }
     }
 

@@ -24,8 +24,8 @@ import java.lang.foreign.MemorySegment;
  */
 final class NativeHostEcho implements HostEcho, EpollIoHandle {
 
-    /** What one message may have: the most that fits an IPv4 packet. */
-    static final int MAX_MESSAGE = 65_515;
+    /** What one message may have: the most that fits an IPv6 packet; the kernel knows what fits one of IPv4. */
+    static final int MAX_MESSAGE = 65_535;
 
     private static final int EVENT_MESSAGES = 64;
     private static final int READABLE = EpollIoOps.EPOLLIN.value();

@@ -46,6 +46,9 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     /** Bytes of the arrays for a keystroke or a short answer. */
     private static final int TINY = 128;
 
+    private static final IpAddress ANY = IpAddress.ofV4(0);
+    private static final IpAddress ANY_V6 = new IpAddress(0, 0);
+
     private final IoEventLoop loop;
     private final int mtu;
     private final Destinations destinations;
@@ -65,6 +68,7 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     private ErrorQueue errors;
     private ReceivedMessage echoMessage;
     private ReceiveBatch receiveBatch;
+    private ReceiveBatch receiveBatch6;
     private MemorySegment sendMemory;
     private final ArrayDeque<byte[]> tinies = new ArrayDeque<>();
 
@@ -165,19 +169,20 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     }
 
     @Override
-    public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
-        if (receiveBatch == null) {
-            receiveBatch = new ReceiveBatch();
-        }
-        int fd = openSocket(Sockets.AF_INET, Sockets.SOCK_DGRAM);
+    public HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
+        receiveBatch(ipv6);
+        int fd = openSocket(ipv6 ? Sockets.AF_INET6 : Sockets.AF_INET, Sockets.SOCK_DGRAM);
         if (fd < 0) {
             counters.socketsExhausted++;
             return null;
         }
         sockets.setOption(fd, Sockets.SOL_SOCKET, Sockets.SO_RCVBUF, NativeHostDatagrams.RECEIVE_BUFFER);
         sockets.setOption(fd, Sockets.SOL_SOCKET, Sockets.SO_SNDBUF, NativeHostDatagrams.SEND_BUFFER);
-        NativeHostDatagrams socket = new NativeHostDatagrams(this, destinations, listener, fd);
-        if (!bind(fd, preferredPort) || !socket.register()) {
+        if (ipv6) {
+            sockets.onlyIpv6(fd);
+        }
+        NativeHostDatagrams socket = new NativeHostDatagrams(this, destinations, listener, ipv6, fd);
+        if (!bind(fd, ipv6 ? ANY_V6 : ANY, preferredPort) || !socket.register()) {
             sockets.close(fd);
             counters.socketsExhausted++;
             return null;
@@ -213,9 +218,9 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     }
 
     /** To all of the host's addresses: at that port, or any if it is taken or the process may not have it. */
-    private boolean bind(int fd, int preferredPort) {
-        return sockets.bind(fd, address.set(0, preferredPort)) == 0
-                || preferredPort != 0 && sockets.bind(fd, address.set(0, 0)) == 0;
+    private boolean bind(int fd, IpAddress any, int preferredPort) {
+        return sockets.bind(fd, address.set(any, preferredPort)) == 0
+                || preferredPort != 0 && sockets.bind(fd, address.set(any, 0)) == 0;
     }
 
     // --- for streams --------------------------------------------------------------------------------------------
@@ -321,14 +326,23 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     }
 
     /** What every datagram of every socket of this VM is received into: it is handed on before the next call. */
-    ReceiveBatch receiveBatch() {
+    ReceiveBatch receiveBatch(boolean ipv6) {
+        if (ipv6) {
+            if (receiveBatch6 == null) {
+                receiveBatch6 = new ReceiveBatch(true);
+            }
+            return receiveBatch6;
+        }
+        if (receiveBatch == null) {
+            receiveBatch = new ReceiveBatch();
+        }
         return receiveBatch;
     }
 
     /** The bytes of a datagram in memory that the kernel can send from, valid until the next call. */
     MemorySegment sendMemory(MemorySegment source, long offset, int length) {
         if (sendMemory == null) {
-            sendMemory = Arena.ofAuto().allocate(NativeHostDatagrams.MAX_PAYLOAD);
+            sendMemory = Arena.ofAuto().allocate(NativeHostEcho.MAX_MESSAGE);
         }
         MemorySegment.copy(source, offset, sendMemory, 0, length);
         return sendMemory;

@@ -1,8 +1,10 @@
 package dev.slipway.host;
 
 import dev.slipway.egress.EgressPolicy.Protocol;
+import dev.slipway.ethernet.Transport;
 import dev.slipway.seam.HostDatagrams;
 import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.UdpDatagram;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.PooledByteBufAllocator;
@@ -14,6 +16,9 @@ import io.netty.channel.DefaultMaxMessagesRecvByteBufAllocator;
 import io.netty.channel.socket.DatagramChannel;
 import io.netty.channel.socket.DatagramPacket;
 import io.netty.channel.socket.nio.NioDatagramChannel;
+import io.netty.channel.unix.IntegerUnixChannelOption;
+import io.netty.channel.unix.UnixChannel;
+import io.netty.util.internal.PlatformDependent;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.net.InetSocketAddress;
@@ -28,8 +33,9 @@ import java.nio.ByteBuffer;
  */
 final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements HostDatagrams {
 
-    /** The most that fits an IPv4 packet. */
-    static final int MAX_PAYLOAD = 65_507;
+    /** Keeps IPv4 from an IPv6 socket, so that a port may be bound once for each family (RFC 3493, section 5.3). */
+    private static final IntegerUnixChannelOption ONLY_IPV6 =
+            new IntegerUnixChannelOption("IPV6_V6ONLY", 41, PlatformDependent.isOsx() ? 27 : 26);
 
     /** What the kernel may be asked to hold per socket; it gives what its own limit allows. */
     private static final int KERNEL_BUFFER = 512 << 10;
@@ -43,21 +49,31 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
     private final NettyHostSockets owner;
     private final Destinations destinations;
     private final Listener listener;
+    private final boolean ipv6;
+    private final int maxPayload;
     private DatagramChannel channel;
     private UdpSocket.Sender sender;
     private IpAddress lastDestination;
     private InetSocketAddress lastAddress;
     private boolean closed;
 
-    NettyHostDatagrams(NettyHostSockets owner, Destinations destinations, Listener listener) {
+    NettyHostDatagrams(NettyHostSockets owner, Destinations destinations, Listener listener, boolean ipv6) {
         this.owner = owner;
         this.destinations = destinations;
         this.listener = listener;
+        this.ipv6 = ipv6;
+        this.maxPayload = ipv6 ? UdpDatagram.MAX_PAYLOAD_V6 : UdpDatagram.MAX_PAYLOAD;
     }
 
-    /** Binds a new socket, or closes it and returns false if that port is taken. */
-    boolean open(UdpSocket socket, InetSocketAddress local) {
+    /** Opens a socket of the host at a port, or returns false if that is taken. */
+    boolean open(Transport transport, int port) throws IOException {
+        UdpSocket socket = UdpSocket.open(transport, ipv6);
         DatagramChannel fresh = socket.channel();
+        if (ipv6 && fresh instanceof UnixChannel) {
+            fresh.config().setOption(ONLY_IPV6, 1);
+        }
+        InetSocketAddress local =
+                ipv6 ? NettyHostSockets.socketAddress(new IpAddress(0, 0), port) : new InetSocketAddress(port);
         fresh.config().setAllocator(PooledByteBufAllocator.DEFAULT);
         fresh.config().setRecvByteBufAllocator(new OneBuffer(owner, fresh instanceof NioDatagramChannel ? 1 : BATCH));
         fresh.config().setOption(ChannelOption.SO_RCVBUF, KERNEL_BUFFER);
@@ -103,7 +119,7 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
             owner.counters().datagramsRefusedByPolicy++;
             return refusal;
         }
-        if (length > MAX_PAYLOAD) {
+        if (length > maxPayload) {
             return Verdict.TOO_BIG;
         }
         ByteBuffer buffer = owner.sendBuffer(source, offset, length);
@@ -155,7 +171,7 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
         InetSocketAddress sender = packet.sender();
         IpAddress source =
                 destinations.seenByGuest(IpAddress.ofBytes(sender.getAddress().getAddress()));
-        if (source == null) {
+        if (source == null || source.isV4() == ipv6) {
             owner.counters().datagramsFromStrangers++;
             return;
         }
@@ -211,7 +227,7 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
 
                 @Override
                 public int guess() {
-                    return MAX_PAYLOAD;
+                    return UdpDatagram.MAX_PAYLOAD_V6;
                 }
             };
         }

@@ -191,8 +191,8 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
     // ---- UDP
 
     @Override
-    public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
-        NettyHostDatagrams socket = new NettyHostDatagrams(this, destinations, listener);
+    public HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
+        NettyHostDatagrams socket = new NettyHostDatagrams(this, destinations, listener, ipv6);
         if (!admits()) {
             counters.socketsExhausted++;
             return null;
@@ -214,7 +214,7 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
 
     private boolean open(NettyHostDatagrams socket, int port) {
         try {
-            return socket.open(UdpSocket.open(transport), new InetSocketAddress(port));
+            return socket.open(transport, port);
         } catch (IOException e) {
             return false;
         }

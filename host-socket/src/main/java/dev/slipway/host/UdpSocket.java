@@ -34,15 +34,6 @@ record UdpSocket(DatagramChannel channel, Sender sender) {
     }
 
     /**
-     * Opens an IPv4 socket.
-     *
-     * @throws IOException if the host has none left
-     */
-    static UdpSocket open(Transport transport) throws IOException {
-        return open(transport, false);
-    }
-
-    /**
      * Opens a socket to ask an address from.
      *
      * @throws IOException if the host has none left
@@ -51,7 +42,13 @@ record UdpSocket(DatagramChannel channel, Sender sender) {
         return open(transport, peer instanceof Inet6Address);
     }
 
-    private static UdpSocket open(Transport transport, boolean v6) throws IOException {
+    /**
+     * Opens a socket of one family of addresses. Elsewhere than on Linux one of IPv6 may hear of IPv4 as well, and then a
+     * port is not had for both.
+     *
+     * @throws IOException if the host has none left
+     */
+    static UdpSocket open(Transport transport, boolean v6) throws IOException {
         if (transport == Transport.NIO) {
             java.nio.channels.DatagramChannel jdk = java.nio.channels.DatagramChannel.open(v6 ? INET6 : INET);
             return new UdpSocket(nettyChannel(jdk), jdk::send);

@@ -99,8 +99,8 @@ public final class ProxySockets implements HostSockets, AutoCloseable {
     }
 
     @Override
-    public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
-        return sockets.openDatagrams(preferredPort, listener);
+    public HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
+        return sockets.openDatagrams(preferredPort, ipv6, listener);
     }
 
     @Override

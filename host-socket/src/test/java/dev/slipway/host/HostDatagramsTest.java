@@ -69,7 +69,7 @@ final class HostDatagramsTest implements HostDatagrams.Listener {
     }
 
     private HostDatagrams open(int port) throws Exception {
-        return rig.call(() -> rig.sockets.openDatagrams(port, this));
+        return rig.call(() -> rig.sockets.openDatagrams(port, false, this));
     }
 
     private int portOf(HostDatagrams socket) throws Exception {
@@ -338,7 +338,7 @@ final class HostDatagramsTest implements HostDatagrams.Listener {
 
     @Test
     void aListenerThatThrowsLosesOneDatagramOnly() throws Exception {
-        HostDatagrams socket = rig.call(() -> rig.sockets.openDatagrams(0, new HostDatagrams.Listener() {
+        HostDatagrams socket = rig.call(() -> rig.sockets.openDatagrams(0, false, new HostDatagrams.Listener() {
             @Override
             public void received(IpAddress source, int port, MemorySegment payload, long offset, int length) {
                 HostDatagramsTest.this.received(source, port, payload, offset, length);

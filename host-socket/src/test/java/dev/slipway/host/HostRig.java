@@ -4,6 +4,7 @@ import dev.slipway.ethernet.Transport;
 import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
+import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import io.netty.channel.EventLoop;
@@ -23,6 +24,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 final class HostRig {
 
     static final IpAddress HOST = IpAddress.ofV4(StackSettings.defaults().host());
+    static final IpAddress HOST_V6 = Ipv6Settings.DEFAULTS.host();
 
     final HostCounters counters = new HostCounters();
     final QueueBudget budget;
@@ -34,6 +36,12 @@ final class HostRig {
     final EventLoop loop = group.next();
     private final Runnable close;
 
+    /** Of a guest with IPv6. */
+    static HostRig withIpv6() {
+        return new HostRig(
+                64 << 20, HostPolicy.defaults(), StackSettings.defaults().withIpv6(Ipv6Settings.DEFAULTS));
+    }
+
     HostRig() {
         this(64 << 20, HostPolicy.defaults(), 1500);
     }
@@ -44,8 +52,14 @@ final class HostRig {
 
     /** @param mtu bytes of the guest's largest packet */
     HostRig(long budgetBytes, HostPolicy policy, int mtu) {
+        this(budgetBytes, policy, StackSettings.defaults().withMtu(mtu));
+    }
+
+    /** @param settings whose addresses and MTU the guest has */
+    HostRig(long budgetBytes, HostPolicy policy, StackSettings settings) {
+        int mtu = settings.mtu();
         budget = new QueueBudget(budgetBytes);
-        Destinations destinations = new Destinations(StackSettings.defaults(), policy, HostInterfaces.ofThisHost());
+        Destinations destinations = new Destinations(settings, policy, HostInterfaces.ofThisHost());
         NettyHostSockets portable = new NettyHostSockets(
                 loop, transport, destinations, budget, counters, touched::incrementAndGet, failures::add);
         NativeHostSockets fast = transport == Transport.NATIVE

@@ -95,7 +95,7 @@ final class ProxyRig implements AutoCloseable {
         }
 
         @Override
-        public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
+        public HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
             throw new UnsupportedOperationException("no proxy opens datagrams");
         }
 

@@ -12,10 +12,11 @@ final class EchoFlow implements HostEcho.Listener {
     final int identifier;
     long lastUsed;
 
-    /** Of the request that the guest sent last: its length in bytes and its sequence number. */
+    /** Of the request that the guest sent last: its length in bytes, its sequence number and its checksum. */
     int lastLength;
 
     int lastSequence;
+    int lastChecksum;
 
     private final EchoTable table;
     private HostEcho socket;

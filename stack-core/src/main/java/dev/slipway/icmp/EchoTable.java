@@ -1,6 +1,8 @@
 package dev.slipway.icmp;
 
+import dev.slipway.ip.IpOutput;
 import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.Ipv6Output;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostDatagrams.Verdict;
 import dev.slipway.seam.HostEcho;
@@ -13,8 +15,10 @@ import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Checksum;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.Icmpv4Packet;
+import dev.slipway.wire.Icmpv6Packet;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
+import dev.slipway.wire.Ipv6Packet;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Iterator;
@@ -34,15 +38,17 @@ public final class EchoTable extends Timed {
     /** 60 seconds, in nanoseconds (RFC 5508, REQ-2). */
     public static final long TIMEOUT = 60_000_000_000L;
 
+    private static final int CHECKSUM = 2;
     private static final int IDENTIFIER = 4;
     private static final int SEQUENCE = 6;
-    private static final int MAX_MESSAGE = 65_515;
+    private static final int MAX_MESSAGE = 65_535;
     private static final int TTL = 64;
 
     private record Key(IpAddress guest, int identifier) {}
 
     private final StackSettings settings;
     private final Ipv4Output output;
+    private final Ipv6Output output6;
     private final HostSockets host;
     private final DropCounters drops;
     private final DeadlineQueue deadlines;
@@ -62,12 +68,14 @@ public final class EchoTable extends Timed {
     public EchoTable(
             StackSettings settings,
             Ipv4Output output,
+            Ipv6Output output6,
             HostSockets host,
             DropCounters drops,
             DeadlineQueue deadlines,
             Runnable turnWanted) {
         this.settings = settings;
         this.output = output;
+        this.output6 = output6;
         this.host = host;
         this.drops = drops;
         this.deadlines = deadlines;
@@ -112,6 +120,7 @@ public final class EchoTable extends Timed {
         }
         flow.lastLength = length;
         flow.lastSequence = BigEndian.u16(message, offset + SEQUENCE);
+        flow.lastChecksum = BigEndian.u16(message, offset + CHECKSUM);
         Verdict verdict;
         try {
             verdict = flow.socket().send(destination, hopLimit, dontFragment, message, offset, length);
@@ -171,29 +180,18 @@ public final class EchoTable extends Timed {
 
     private void refused(
             EchoFlow flow, Verdict verdict, IpAddress destination, MemorySegment message, long offset, int length) {
-        int code = switch (verdict) {
-            case HOST_UNREACHABLE, PORT_UNREACHABLE -> Icmpv4Packet.CODE_HOST_UNREACHABLE;
-            case NETWORK_UNREACHABLE -> Icmpv4Packet.CODE_NET_UNREACHABLE;
-            case PROHIBITED -> Icmpv4Packet.CODE_PROHIBITED;
-            case TOO_BIG -> Icmpv4Packet.CODE_FRAGMENTATION_NEEDED;
-            case SENT, LOST -> -1;
-        };
-        int mtu = verdict == Verdict.TOO_BIG ? flow.socket().pathMtu() : 0;
-        if (code < 0 || verdict == Verdict.TOO_BIG && mtu == 0) {
-            return;
+        Verdict said = verdict == Verdict.PORT_UNREACHABLE ? Verdict.HOST_UNREACHABLE : verdict;
+        IcmpError error =
+                said.asError(settings.gatewayFor(destination), flow.socket().pathMtu());
+        if (error != null) {
+            report(flow, destination, error, message, offset, length);
         }
-        report(
-                flow,
-                destination,
-                new IcmpError(IpAddress.ofV4(settings.gateway()), Icmpv4Packet.UNREACHABLE, code, mtu),
-                message,
-                offset,
-                length);
     }
 
     void replied(EchoFlow flow, IpAddress source, int hopLimit, MemorySegment message, long offset, int length) {
         used(flow);
-        if (!source.isV4() || length < Icmpv4Packet.HEADER_LENGTH || length > MAX_MESSAGE) {
+        boolean isV4 = flow.guest.isV4();
+        if (source.isV4() != isV4 || length < Icmpv4Packet.HEADER_LENGTH || length > MAX_MESSAGE) {
             drops.count(DropReason.ICMP_HOST);
             return;
         }
@@ -203,20 +201,20 @@ public final class EchoTable extends Timed {
         }
         MemorySegment.copy(message, offset, scratch, 0, length);
         BigEndian.putU16(scratch, IDENTIFIER, flow.identifier);
-        Icmpv4Packet.write(scratch, 0, length, Icmpv4Packet.ECHO_REPLY, 0);
-        output.sendCopy(
-                scratch,
-                0,
-                length,
-                source.v4(),
-                flow.guest.v4(),
-                Ipv4Packet.PROTOCOL_ICMP,
-                hopLimit > 0 ? hopLimit : TTL);
+        int hops = hopLimit > 0 ? hopLimit : TTL;
+        if (isV4) {
+            Icmpv4Packet.write(scratch, 0, length, Icmpv4Packet.ECHO_REPLY, 0);
+            output.sendCopy(scratch, 0, length, source.v4(), flow.guest.v4(), Ipv4Packet.PROTOCOL_ICMP, hops);
+        } else {
+            Icmpv6Packet.write(scratch, 0, length, Icmpv6Packet.ECHO_REPLY, 0, source, flow.guest);
+            output6.sendCopy(scratch, 0, length, source, flow.guest, Ipv6Packet.PROTOCOL_ICMP, hops);
+        }
     }
 
     void failed(EchoFlow flow, IpAddress destination, IcmpError error, MemorySegment quoted, long offset, int length) {
         used(flow);
-        if (destination.isV4() && error.reporter().isV4()) {
+        boolean isV4 = flow.guest.isV4();
+        if (destination.isV4() == isV4 && (!isV4 || error.reporter().isV4())) {
             report(flow, destination, error, quoted, offset, length);
         }
     }
@@ -234,25 +232,44 @@ public final class EchoTable extends Timed {
         int kept = length;
         if (length >= Icmpv4Packet.HEADER_LENGTH) {
             MemorySegment.copy(quoted, offset, scratch, 0, length);
-            restoreIdentifier(flow.identifier);
+            restore(flow, destination, length);
         } else {
             // Nobody quoted it: it was most likely the last one.
             kept = Icmpv4Packet.HEADER_LENGTH;
             scratch.asSlice(0, kept).fill((byte) 0);
-            BigEndian.putU16(scratch, 0, Icmpv4Packet.ECHO_REQUEST << 8);
+            BigEndian.putU16(
+                    scratch, 0, (flow.guest.isV4() ? Icmpv4Packet.ECHO_REQUEST : Icmpv6Packet.ECHO_REQUEST) << 8);
+            BigEndian.putU16(scratch, CHECKSUM, flow.lastChecksum);
             BigEndian.putU16(scratch, IDENTIFIER, flow.identifier);
             BigEndian.putU16(scratch, SEQUENCE, flow.lastSequence);
         }
-        output.sendErrorAbout(
+        boolean isV4 = flow.guest.isV4();
+        IpOutput family = isV4 ? output : output6;
+        family.sendErrorAbout(
                 error,
-                error.reporter().v4(),
-                flow.guest.v4(),
-                destination.v4(),
-                Ipv4Packet.PROTOCOL_ICMP,
+                error.reporter(),
+                flow.guest,
+                destination,
+                isV4 ? Ipv4Packet.PROTOCOL_ICMP : Ipv6Packet.PROTOCOL_ICMP,
                 flow.lastLength,
                 scratch,
                 0,
                 kept);
+    }
+
+    /** Puts the guest's identifier in the host's place, and the guest's checksum as far as it can be known. */
+    private void restore(EchoFlow flow, IpAddress destination, int length) {
+        if (flow.guest.isV4()) {
+            restoreIdentifier(flow.identifier);
+            return;
+        }
+        // The checksum is over addresses too (RFC 4443, section 2.3), and the host's are not the guest's.
+        BigEndian.putU16(scratch, IDENTIFIER, flow.identifier);
+        if (length == flow.lastLength) {
+            Icmpv6Packet.write(scratch, 0, length, Icmpv6Packet.ECHO_REQUEST, 0, flow.guest, destination);
+        } else {
+            BigEndian.putU16(scratch, CHECKSUM, flow.lastChecksum);
+        }
     }
 
     /** Puts the guest's identifier in the host's place, and keeps the checksum right without the rest (RFC 1624). */

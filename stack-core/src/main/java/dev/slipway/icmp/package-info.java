@@ -10,6 +10,6 @@
  * <p>Limits: {@link dev.slipway.icmp.EchoTable#MAX_FLOWS} identifiers, the one idle longest goes first. Other ICMP
  * messages are not carried: a host without privileges cannot send them.
  *
- * <p>Read first: RFC 792, 5508.
+ * <p>Read first: RFC 792, 4443, 5508.
  */
 package dev.slipway.icmp;

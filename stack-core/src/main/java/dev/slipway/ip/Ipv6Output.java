@@ -101,13 +101,29 @@ public final class Ipv6Output implements IpOutput {
                 destination.low());
     }
 
-    /** Sends a payload from elsewhere, in fragments if it exceeds the MTU (RFC 8200, section 4.5). */
+    /** Sends a payload from elsewhere with the usual hop limit. */
     public void sendCopy(
             MemorySegment payload, long offset, int length, IpAddress source, IpAddress destination, int protocol) {
+        sendCopy(payload, offset, length, source, destination, protocol, HOP_LIMIT);
+    }
+
+    /**
+     * Sends a payload from elsewhere, in fragments if it exceeds the MTU (RFC 8200, section 4.5).
+     *
+     * @param hopLimit the hop limit the guest is to see
+     */
+    public void sendCopy(
+            MemorySegment payload,
+            long offset,
+            int length,
+            IpAddress source,
+            IpAddress destination,
+            int protocol,
+            int hopLimit) {
         if (length <= payloadMax()) {
             Frame frame = begin(length);
             MemorySegment.copy(payload, offset, frame.bytes(), frame.offset() + HEADERS, length);
-            send(frame, length, source, destination, protocol);
+            send(frame, length, source, destination, protocol, hopLimit);
             return;
         }
         int perFragment = payloadMax() - Ipv6Packet.FRAGMENT_HEADER_LENGTH & ~7;
@@ -121,7 +137,7 @@ public final class Ipv6Output implements IpOutput {
             BigEndian.putU16(frame.bytes(), header + 2, sent | (sent + part < length ? 1 : 0));
             BigEndian.putI32(frame.bytes(), header + 4, id);
             MemorySegment.copy(payload, offset + sent, frame.bytes(), header + Ipv6Packet.FRAGMENT_HEADER_LENGTH, part);
-            send(frame, total, source, destination, Ipv6Packet.FRAGMENT);
+            send(frame, total, source, destination, Ipv6Packet.FRAGMENT, hopLimit);
         }
     }
 

@@ -1,10 +1,12 @@
 package dev.slipway.seam;
 
+import dev.slipway.wire.Icmpv4Packet;
+import dev.slipway.wire.Icmpv6Packet;
 import dev.slipway.wire.IpAddress;
 import java.lang.foreign.MemorySegment;
 
 /**
- * A UDP socket of the host that stands for one port of a guest: endpoint-independent mapping and filtering (RFC 4787,
+ * A UDP socket of the host, of one family of addresses, that stands for one port of a guest: endpoint-independent mapping and filtering (RFC 4787,
  * REQ-1 and REQ-8), so it sends to anyone and hears from anyone.
  *
  * <p>Addresses are those the guest knows: the implementation translates the host address to localhost and back. All
@@ -50,7 +52,34 @@ public interface HostDatagrams {
         NETWORK_UNREACHABLE,
         PROHIBITED,
         /** The datagram is larger than the way allows. */
-        TOO_BIG
+        TOO_BIG;
+
+        /**
+         * What a router says for this reason about a packet, by ICMP or ICMPv6.
+         *
+         * @param router who says it, an address of the packet's family
+         * @param pathMtu of {@link #TOO_BIG}, the largest IP packet that the way takes in bytes, or 0
+         * @return the error; {@code null} if there is nothing to say
+         */
+        public IcmpError asError(IpAddress router, int pathMtu) {
+            if (this == TOO_BIG && !router.isV4()) {
+                return pathMtu == 0 ? null : new IcmpError(router, Icmpv6Packet.PACKET_TOO_BIG, 0, pathMtu);
+            }
+            int code = switch (this) {
+                case PORT_UNREACHABLE -> Icmpv4Packet.CODE_PORT_UNREACHABLE;
+                case HOST_UNREACHABLE -> Icmpv4Packet.CODE_HOST_UNREACHABLE;
+                case NETWORK_UNREACHABLE -> Icmpv4Packet.CODE_NET_UNREACHABLE;
+                case PROHIBITED -> Icmpv4Packet.CODE_PROHIBITED;
+                case TOO_BIG -> pathMtu == 0 ? -1 : Icmpv4Packet.CODE_FRAGMENTATION_NEEDED;
+                case SENT, LOST -> -1;
+            };
+            if (code < 0) {
+                return null;
+            }
+            return router.isV4()
+                    ? new IcmpError(router, Icmpv4Packet.UNREACHABLE, code, this == TOO_BIG ? pathMtu : 0)
+                    : new IcmpError(router, Icmpv6Packet.UNREACHABLE, Icmpv6Packet.codeFor(code), 0);
+        }
     }
 
     /** Where datagrams from the host go. */

@@ -14,12 +14,12 @@ public interface HostSockets {
     HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener);
 
     /**
-     * Opens a UDP socket for a guest's port.
+     * Opens a UDP socket for a guest's port, for one family of addresses.
      *
      * @param preferredPort the guest's own port, kept on the host if it is free
      * @return the socket, or {@code null} if the host has none left
      */
-    HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener);
+    HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener);
 
     /**
      * Opens a socket for a guest's echo requests to one family of addresses.

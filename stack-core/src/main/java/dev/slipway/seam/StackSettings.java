@@ -147,6 +147,11 @@ public record StackSettings(
                 limits);
     }
 
+    /** The router's address of the family of another address. */
+    public IpAddress gatewayFor(IpAddress other) {
+        return other.isV4() ? IpAddress.ofV4(gateway) : ipv6.gateway();
+    }
+
     public int netmask() {
         return -1 << (32 - prefixLength);
     }

@@ -1,11 +1,13 @@
 package dev.slipway.stack;
 
 import dev.slipway.dns.NameServer;
+import dev.slipway.icmp.EchoTable;
 import dev.slipway.ip.Ipv6Neighbours;
 import dev.slipway.ip.Ipv6Output;
 import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.tcp.TcpTable;
+import dev.slipway.udp.UdpTable;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Checksum;
 import dev.slipway.wire.DropReason;
@@ -21,8 +23,8 @@ import java.lang.foreign.MemorySegment;
 /**
  * IPv6 of the guest: whose source address it is, what a router checks, and which protocol takes it.
  *
- * <p>TCP goes where IPv4's goes, DNS on the gateway is answered, {@link NeighbourDiscovery} answers what a router and a
- * neighbour are asked. UDP and echo requests to others are refused by ICMPv6, fragments are dropped.
+ * <p>TCP, UDP and echo requests go where IPv4's go, DNS on the gateway is answered, {@link NeighbourDiscovery} answers
+ * what a router and a neighbour are asked. Fragments are dropped.
  */
 final class Ipv6Input {
 
@@ -34,6 +36,8 @@ final class Ipv6Input {
     private final Ipv6Output output;
     private final NeighbourDiscovery discovery;
     private final TcpTable tcp;
+    private final UdpTable udp;
+    private final EchoTable echo;
     private final NameServer names;
     private final Runnable turnWanted;
 
@@ -48,6 +52,8 @@ final class Ipv6Input {
             Ipv6Output output,
             Ipv6Neighbours neighbours,
             TcpTable tcp,
+            UdpTable udp,
+            EchoTable echo,
             NameServer names,
             TcpSegment segment,
             UdpDatagram datagram,
@@ -56,6 +62,8 @@ final class Ipv6Input {
         this.output = output;
         this.neighbours = neighbours;
         this.tcp = tcp;
+        this.udp = udp;
+        this.echo = echo;
         this.names = names;
         this.segment = segment;
         this.datagram = datagram;
@@ -93,7 +101,7 @@ final class Ipv6Input {
             return DropReason.FRAGMENT;
         }
         if (multicast) {
-            return ip.protocol() == Ipv6Packet.PROTOCOL_ICMP ? receiveIcmp(bytes, true) : DropReason.DESTINATION;
+            return ip.protocol() == Ipv6Packet.PROTOCOL_ICMP ? receiveIcmp(bytes, true, now) : DropReason.DESTINATION;
         }
         if (!network.isOwn(high, low)) {
             reason = mayGoOn(bytes, offset, high, low);
@@ -103,8 +111,8 @@ final class Ipv6Input {
         }
         return switch (ip.protocol()) {
             case Ipv4Packet.PROTOCOL_TCP -> receiveTcp(bytes, verify, now);
-            case Ipv4Packet.PROTOCOL_UDP -> receiveUdp(bytes, offset, verify);
-            case Ipv6Packet.PROTOCOL_ICMP -> receiveIcmp(bytes, false);
+            case Ipv4Packet.PROTOCOL_UDP -> receiveUdp(bytes, offset, verify, now);
+            case Ipv6Packet.PROTOCOL_ICMP -> receiveIcmp(bytes, false, now);
             default -> DropReason.PROTOCOL;
         };
     }
@@ -169,27 +177,40 @@ final class Ipv6Input {
                 verify ? Checksum.pseudoHeader(sourceHigh, sourceLow, high, low, Ipv4Packet.PROTOCOL_TCP, length) : 0;
         DropReason reason = segment.parse(bytes, ip.payloadOffset(), length, pseudo, verify);
         if (reason == DropReason.NONE) {
-            int hops = network.isOwn(high, low) ? ip.hopLimit() : ip.hopLimit() - 1;
-            tcp.input(segment, sourceHigh, sourceLow, high, low, hops, now);
+            tcp.input(segment, sourceHigh, sourceLow, high, low, hopsLeft(), now);
         }
         return reason;
     }
 
-    private DropReason receiveUdp(MemorySegment bytes, long offset, boolean verify) {
+    /** The hop limit that is left of the packet's behind the gateway. */
+    private int hopsLeft() {
+        return network.isOwn(ip.destinationHigh(), ip.destinationLow()) ? ip.hopLimit() : ip.hopLimit() - 1;
+    }
+
+    private DropReason receiveUdp(MemorySegment bytes, long offset, boolean verify, long now) {
         DropReason reason = datagram.parse(bytes, ip.payloadOffset(), ip.payloadLength(), ip, verify);
         if (reason != DropReason.NONE) {
             return reason;
         }
-        boolean own = network.isOwn(ip.destinationHigh(), ip.destinationLow());
-        boolean host = network.host() != null
-                && ip.destinationHigh() == network.prefix()
-                && ip.destinationLow() == network.host().low();
-        if (own && !host && datagram.destinationPort() == DNS_PORT) {
-            return receiveDns(bytes);
+        long high = ip.destinationHigh();
+        long low = ip.destinationLow();
+        if (isGateway(high, low)) {
+            if (datagram.destinationPort() == DNS_PORT) {
+                return receiveDns(bytes);
+            }
+            sendError(Icmpv6Packet.UNREACHABLE, Icmpv6Packet.CODE_PORT_UNREACHABLE, bytes, offset);
+            return DropReason.DESTINATION;
         }
-        int code = own ? Icmpv6Packet.CODE_PORT_UNREACHABLE : Icmpv6Packet.CODE_PROHIBITED;
-        sendError(Icmpv6Packet.UNREACHABLE, code, bytes, offset);
-        return own ? DropReason.DESTINATION : DropReason.UDP_HOST;
+        udp.input(datagram, bytes, ip.sourceHigh(), ip.sourceLow(), high, low, hopsLeft(), true, now);
+        return DropReason.NONE;
+    }
+
+    /** Whether an address is the router's own, by which no service of the host is reached. */
+    private boolean isGateway(long high, long low) {
+        boolean host = network.host() != null
+                && high == network.prefix()
+                && low == network.host().low();
+        return network.isOwn(high, low) && !host;
     }
 
     private DropReason receiveDns(MemorySegment bytes) {
@@ -206,7 +227,7 @@ final class Ipv6Input {
         return DropReason.NONE;
     }
 
-    private DropReason receiveIcmp(MemorySegment bytes, boolean multicast) {
+    private DropReason receiveIcmp(MemorySegment bytes, boolean multicast, long now) {
         long at = ip.payloadOffset();
         int length = ip.payloadLength();
         DropReason reason = icmp.parse(ip, bytes, at, length);
@@ -219,15 +240,15 @@ final class Ipv6Input {
                     Icmpv6Packet.NEIGHBOUR_SOLICITATION,
                     Icmpv6Packet.NEIGHBOUR_ADVERTISEMENT,
                     Icmpv6Packet.REDIRECT -> discovery.receive(icmp.type(), ip, bytes, at, length);
-            case Icmpv6Packet.ECHO_REQUEST -> multicast ? DropReason.NONE : receiveEcho(bytes, at, length);
-            default -> DropReason.NONE;
+            case Icmpv6Packet.ECHO_REQUEST -> multicast ? DropReason.NONE : receiveEcho(bytes, at, length, now);
+            // Errors about what we sent change nothing; who listens to which groups does not matter here.
+            default -> Icmpv6Packet.isError(icmp.type()) ? DropReason.ICMP : DropReason.NONE;
         };
     }
 
-    private DropReason receiveEcho(MemorySegment bytes, long at, int length) {
+    private DropReason receiveEcho(MemorySegment bytes, long at, int length, long now) {
         if (!network.isOwn(ip.destinationHigh(), ip.destinationLow())) {
-            sendError(Icmpv6Packet.UNREACHABLE, Icmpv6Packet.CODE_PROHIBITED, bytes, at - ip.headerLength());
-            return DropReason.ICMP_HOST;
+            return echo.input(source(), destination(), hopsLeft(), true, bytes, at, length, now);
         }
         if (output.room() <= length || length > output.payloadMax()) {
             return DropReason.GUEST_QUEUE_FULL;

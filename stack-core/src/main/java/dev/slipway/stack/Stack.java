@@ -115,12 +115,12 @@ public final class Stack {
         Ipv6Neighbours neighbours6 = new Ipv6Neighbours();
         output6 = new Ipv6Output(settings, toGuest, neighbours6, drops);
         tcp = new TcpTable(settings, output, output6, host, drops, deadlines, secret);
-        udp = new UdpTable(settings, output, host, drops, deadlines, this::wantsTurn);
-        echo = new EchoTable(settings, output, host, drops, deadlines, this::wantsTurn);
-        forwards = new UdpForwards(settings, output, drops, deadlines);
+        udp = new UdpTable(settings, output, output6, host, drops, deadlines, this::wantsTurn);
+        echo = new EchoTable(settings, output, output6, host, drops, deadlines, this::wantsTurn);
+        forwards = new UdpForwards(settings, output, output6, drops, deadlines);
         ports = new ToGuestPorts(settings, toGuest, neighbours, leases, tcp, forwards);
         tcp.whenTurnWanted(this::wantsTurn);
-        ipv6 = new Ipv6Input(settings, output6, neighbours6, tcp, names, segment, datagram, this::wantsTurn);
+        ipv6 = new Ipv6Input(settings, output6, neighbours6, tcp, udp, echo, names, segment, datagram, this::wantsTurn);
         advertisements = new Advertisements(ipv6::advertise);
     }
 

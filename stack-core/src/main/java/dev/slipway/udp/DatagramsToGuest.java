@@ -1,8 +1,10 @@
 package dev.slipway.udp;
 
 import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.Ipv6Output;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.wire.DropReason;
+import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.UdpDatagram;
 import java.lang.foreign.Arena;
@@ -14,11 +16,14 @@ final class DatagramsToGuest {
     private static final int TTL = 64;
 
     private final Ipv4Output output;
+    private final Ipv6Output output6;
     private final DropCounters drops;
-    private final MemorySegment datagram = Arena.ofAuto().allocate(UdpDatagram.HEADER_LENGTH + UdpDatagram.MAX_PAYLOAD);
+    private final MemorySegment datagram =
+            Arena.ofAuto().allocate(UdpDatagram.HEADER_LENGTH + UdpDatagram.MAX_PAYLOAD_V6);
 
-    DatagramsToGuest(Ipv4Output output, DropCounters drops) {
+    DatagramsToGuest(Ipv4Output output, Ipv6Output output6, DropCounters drops) {
         this.output = output;
+        this.output6 = output6;
         this.drops = drops;
     }
 
@@ -49,5 +54,36 @@ final class DatagramsToGuest {
         MemorySegment.copy(payload, offset, datagram, UdpDatagram.HEADER_LENGTH, length);
         UdpDatagram.write(datagram, 0, source, port, guest, guestPort, length);
         output.sendCopy(datagram, 0, total, source, guest, Ipv4Packet.PROTOCOL_UDP, TTL);
+    }
+
+    /**
+     * The same over IPv6.
+     *
+     * @param source as the guest is to see it; both are IPv6 addresses
+     */
+    void send(
+            IpAddress source,
+            int port,
+            IpAddress guest,
+            int guestPort,
+            MemorySegment payload,
+            long offset,
+            int length) {
+        if (length > UdpDatagram.MAX_PAYLOAD_V6 || output6.room() <= length) {
+            drops.count(DropReason.GUEST_QUEUE_FULL);
+            return;
+        }
+        int total = UdpDatagram.HEADER_LENGTH + length;
+        if (total <= output6.payloadMax()) {
+            var frame = output6.begin(total);
+            long udp = frame.offset() + Ipv6Output.HEADERS;
+            MemorySegment.copy(payload, offset, frame.bytes(), udp + UdpDatagram.HEADER_LENGTH, length);
+            UdpDatagram.write(frame.bytes(), udp, source, port, guest, guestPort, length);
+            output6.send(frame, total, source, guest, Ipv4Packet.PROTOCOL_UDP);
+            return;
+        }
+        MemorySegment.copy(payload, offset, datagram, UdpDatagram.HEADER_LENGTH, length);
+        UdpDatagram.write(datagram, 0, source, port, guest, guestPort, length);
+        output6.sendCopy(datagram, 0, total, source, guest, Ipv4Packet.PROTOCOL_UDP);
     }
 }

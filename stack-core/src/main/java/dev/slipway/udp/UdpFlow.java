@@ -9,7 +9,12 @@ import java.lang.foreign.MemorySegment;
 final class UdpFlow implements HostDatagrams.Listener {
 
     final FlowKey key;
+    /** The guest's address in network order; 0 of a flow over IPv6. */
     final int guest;
+
+    /** Whom the guest sent to last. */
+    IpAddress remote;
+
     final int guestPort;
     UdpFlow olderUse;
     UdpFlow newerUse;
@@ -32,7 +37,7 @@ final class UdpFlow implements HostDatagrams.Listener {
     UdpFlow(UdpTable table, FlowKey key) {
         this.table = table;
         this.key = key;
-        this.guest = key.guest().v4();
+        this.guest = key.guest().isV4() ? key.guest().v4() : 0;
         this.guestPort = key.guestPort();
     }
 

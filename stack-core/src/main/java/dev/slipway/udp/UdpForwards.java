@@ -1,6 +1,7 @@
 package dev.slipway.udp;
 
 import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.Ipv6Output;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.time.DeadlineQueue;
@@ -48,11 +49,16 @@ public final class UdpForwards extends Timed {
     private final DatagramsToGuest toGuest;
     private final Map<Ends, Conversation> byUse = new LinkedHashMap<>(16, 0.75f, true);
 
-    public UdpForwards(StackSettings settings, Ipv4Output output, DropCounters drops, DeadlineQueue deadlines) {
+    public UdpForwards(
+            StackSettings settings,
+            Ipv4Output output,
+            Ipv6Output output6,
+            DropCounters drops,
+            DeadlineQueue deadlines) {
         this.settings = settings;
         this.drops = drops;
         this.deadlines = deadlines;
-        this.toGuest = new DatagramsToGuest(output, drops);
+        this.toGuest = new DatagramsToGuest(output, output6, drops);
     }
 
     /** Conversations that go on. */

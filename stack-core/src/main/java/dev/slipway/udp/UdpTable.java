@@ -1,6 +1,8 @@
 package dev.slipway.udp;
 
+import dev.slipway.ip.IpOutput;
 import dev.slipway.ip.Ipv4Output;
+import dev.slipway.ip.Ipv6Output;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.Flow;
 import dev.slipway.seam.HostDatagrams;
@@ -12,7 +14,6 @@ import dev.slipway.time.DeadlineQueue;
 import dev.slipway.time.Timed;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DropReason;
-import dev.slipway.wire.Icmpv4Packet;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.UdpDatagram;
@@ -50,6 +51,7 @@ public final class UdpTable extends Timed {
 
     private final StackSettings settings;
     private final Ipv4Output output;
+    private final Ipv6Output output6;
     private final HostSockets host;
     private final DropCounters drops;
     private final DeadlineQueue deadlines;
@@ -68,6 +70,9 @@ public final class UdpTable extends Timed {
     private UdpFlow oldest;
     private UdpFlow newest;
     private UdpFlow last;
+    /** The same of IPv6. */
+    private UdpFlow last6;
+
     private long nextLook;
 
     /**
@@ -76,6 +81,7 @@ public final class UdpTable extends Timed {
     public UdpTable(
             StackSettings settings,
             Ipv4Output output,
+            Ipv6Output output6,
             HostSockets host,
             DropCounters drops,
             DeadlineQueue deadlines,
@@ -83,11 +89,12 @@ public final class UdpTable extends Timed {
         this.settings = settings;
         symmetric = settings.udpNat() == UdpNat.SYMMETRIC;
         this.output = output;
+        this.output6 = output6;
         this.host = host;
         this.drops = drops;
         this.deadlines = deadlines;
         this.turnWanted = turnWanted;
-        this.toGuest = new DatagramsToGuest(output, drops);
+        this.toGuest = new DatagramsToGuest(output, output6, drops);
         this.datagram = toGuest.memory();
     }
 
@@ -105,7 +112,8 @@ public final class UdpTable extends Timed {
     public void list(List<Flow> list, int limit) {
         for (UdpFlow flow : flows.values()) {
             if (list.size() < limit) {
-                String guest = IpAddress.toString(flow.guest) + ":" + flow.guestPort;
+                IpAddress address = flow.key.guest();
+                String guest = (address.isV4() ? address.toString() : "[" + address + "]") + ":" + flow.guestPort;
                 list.add(new Flow("udp", guest, "", flow.answered ? "answered" : "unanswered"));
             }
         }
@@ -136,9 +144,52 @@ public final class UdpTable extends Timed {
         }
         IpAddress remote = IpAddress.ofV4(destination);
         UdpFlow flow = flow(guest, udp.sourcePort(), remote, udp.destinationPort(), now);
-        if (flow == null) {
+        if (flow != null) {
+            send(flow, udp, bytes, remote, hopLimit, dontFragment);
+        }
+    }
+
+    /**
+     * The same over IPv6.
+     *
+     * @param dontFragment whether the guest sent it whole: then nobody else may cut it (RFC 8200, section 5)
+     */
+    public void input(
+            UdpDatagram udp,
+            MemorySegment bytes,
+            long guestHigh,
+            long guestLow,
+            long destinationHigh,
+            long destinationLow,
+            int hopLimit,
+            boolean dontFragment,
+            long now) {
+        if (udp.destinationPort() == 0) {
+            drops.count(DropReason.UDP);
             return;
         }
+        UdpFlow flow = last6;
+        IpAddress remote = flow == null ? null : flow.remote;
+        if (remote == null || remote.high() != destinationHigh || remote.low() != destinationLow) {
+            remote = new IpAddress(destinationHigh, destinationLow);
+        }
+        if (flow == null
+                || flow.guestPort != udp.sourcePort()
+                || flow.key.guest().low() != guestLow
+                || flow.key.guest().high() != guestHigh
+                || !flow.key.admits(remote, udp.destinationPort())) {
+            flow = find(new IpAddress(guestHigh, guestLow), udp.sourcePort(), remote, udp.destinationPort(), now);
+            if (flow == null) {
+                return;
+            }
+            last6 = flow;
+        }
+        flow.remote = remote;
+        send(flow, udp, bytes, remote, hopLimit, dontFragment);
+    }
+
+    private void send(
+            UdpFlow flow, UdpDatagram udp, MemorySegment bytes, IpAddress remote, int hopLimit, boolean dontFragment) {
         flow.oneShot &= udp.destinationPort() == DNS || udp.destinationPort() == NTP;
         HostDatagrams.Verdict verdict;
         try {
@@ -158,7 +209,7 @@ public final class UdpTable extends Timed {
         touch(flow);
         flow.lastLength = udp.payloadLength();
         if (verdict != HostDatagrams.Verdict.SENT) {
-            refused(flow, verdict, udp, bytes, destination);
+            refused(flow, verdict, udp, bytes, remote);
         }
     }
 
@@ -170,41 +221,40 @@ public final class UdpTable extends Timed {
     }
 
     private void refused(
-            UdpFlow flow, HostDatagrams.Verdict verdict, UdpDatagram udp, MemorySegment bytes, int destination) {
+            UdpFlow flow, HostDatagrams.Verdict verdict, UdpDatagram udp, MemorySegment bytes, IpAddress destination) {
         drops.count(DropReason.UDP_HOST);
-        int code = switch (verdict) {
-            case PORT_UNREACHABLE -> Icmpv4Packet.CODE_PORT_UNREACHABLE;
-            case HOST_UNREACHABLE -> Icmpv4Packet.CODE_HOST_UNREACHABLE;
-            case NETWORK_UNREACHABLE -> Icmpv4Packet.CODE_NET_UNREACHABLE;
-            case PROHIBITED -> Icmpv4Packet.CODE_PROHIBITED;
-            case TOO_BIG -> Icmpv4Packet.CODE_FRAGMENTATION_NEEDED;
-            case SENT, LOST -> -1;
-        };
-        int mtu = verdict == HostDatagrams.Verdict.TOO_BIG ? flow.socket().pathMtu() : 0;
-        if (code < 0 || verdict == HostDatagrams.Verdict.TOO_BIG && mtu == 0) {
-            return;
+        IcmpError error =
+                verdict.asError(settings.gatewayFor(destination), flow.socket().pathMtu());
+        if (error != null) {
+            report(flow, destination, udp.destinationPort(), error, bytes, udp.payloadOffset(), udp.payloadLength());
         }
-        IcmpError error = new IcmpError(IpAddress.ofV4(settings.gateway()), Icmpv4Packet.UNREACHABLE, code, mtu);
-        report(flow, destination, udp.destinationPort(), error, bytes, udp.payloadOffset(), udp.payloadLength());
     }
 
     /** Tells the guest what became of a datagram, of which this much of the payload is left. */
     private void report(
-            UdpFlow flow, int destination, int port, IcmpError error, MemorySegment quoted, long offset, int length) {
+            UdpFlow flow,
+            IpAddress destination,
+            int port,
+            IcmpError error,
+            MemorySegment quoted,
+            long offset,
+            int length) {
+        IpAddress guest = flow.key.guest();
         int kept = Math.min(length, QUOTED_MAX);
         // Where no payload is left to be told by, it was most likely the last one; its checksum is not known then.
         int whole = Math.max(length, flow.lastLength);
         MemorySegment.copy(quoted, offset, datagram, UdpDatagram.HEADER_LENGTH, kept);
         if (kept == whole) {
-            UdpDatagram.write(datagram, 0, flow.guest, flow.guestPort, destination, port, whole);
+            UdpDatagram.write(datagram, 0, guest, flow.guestPort, destination, port, whole);
         } else {
             BigEndian.putI32(datagram, 0, flow.guestPort << 16 | port);
             BigEndian.putI32(datagram, 4, UdpDatagram.HEADER_LENGTH + whole << 16);
         }
-        output.sendErrorAbout(
+        IpOutput family = guest.isV4() ? output : output6;
+        family.sendErrorAbout(
                 error,
-                error.reporter().v4(),
-                flow.guest,
+                error.reporter(),
+                guest,
                 destination,
                 Ipv4Packet.PROTOCOL_UDP,
                 UdpDatagram.HEADER_LENGTH + whole,
@@ -217,16 +267,17 @@ public final class UdpTable extends Timed {
         if (last != null && last.guest == guest && last.guestPort == guestPort && last.key.admits(remote, remotePort)) {
             return last;
         }
-        wanted.set(IpAddress.ofV4(guest), guestPort, symmetric ? remote : null, symmetric ? remotePort : 0);
-        UdpFlow flow = flows.get(wanted);
-        if (flow == null) {
-            flow = open(wanted.copy(), now);
-            if (flow == null) {
-                return null;
-            }
+        UdpFlow flow = find(IpAddress.ofV4(guest), guestPort, remote, remotePort, now);
+        if (flow != null) {
+            last = flow;
         }
-        last = flow;
         return flow;
+    }
+
+    private UdpFlow find(IpAddress guest, int guestPort, IpAddress remote, int remotePort, long now) {
+        wanted.set(guest, guestPort, symmetric ? remote : null, symmetric ? remotePort : 0);
+        UdpFlow flow = flows.get(wanted);
+        return flow != null ? flow : open(wanted.copy(), now);
     }
 
     private UdpFlow open(FlowKey key, long now) {
@@ -237,7 +288,7 @@ public final class UdpTable extends Timed {
         UdpFlow flow = new UdpFlow(this, key);
         HostDatagrams socket;
         try {
-            socket = host.openDatagrams(key.guestPort(), flow);
+            socket = host.openDatagrams(key.guestPort(), !key.guest().isV4(), flow);
         } catch (RuntimeException | OutOfMemoryError failure) {
             failures++;
             failureListener.accept(failure);
@@ -262,11 +313,11 @@ public final class UdpTable extends Timed {
         flow.answered = true;
         touch(flow);
         turnWanted.run();
-        if (!source.isV4()) {
-            drops.count(DropReason.GUEST_QUEUE_FULL);
-            return;
+        if (flow.guest != 0) {
+            toGuest.send(source.v4(), port, flow.guest, flow.guestPort, payload, offset, length);
+        } else {
+            toGuest.send(source, port, flow.key.guest(), flow.guestPort, payload, offset, length);
         }
-        toGuest.send(source.v4(), port, flow.guest, flow.guestPort, payload, offset, length);
     }
 
     void failed(
@@ -277,9 +328,10 @@ public final class UdpTable extends Timed {
             MemorySegment quoted,
             long offset,
             int length) {
-        if (destination.isV4() && error.reporter().isV4()) {
+        boolean isV4 = flow.key.guest().isV4();
+        if (destination.isV4() == isV4 && (!isV4 || error.reporter().isV4())) {
             turnWanted.run();
-            report(flow, destination.v4(), port, error, quoted, offset, length);
+            report(flow, destination, port, error, quoted, offset, length);
         }
     }
 
@@ -378,6 +430,9 @@ public final class UdpTable extends Timed {
         flows.remove(flow.key);
         if (last == flow) {
             last = null;
+        }
+        if (last6 == flow) {
+            last6 = null;
         }
         HostDatagrams socket = flow.socket();
         flow.bind(null);

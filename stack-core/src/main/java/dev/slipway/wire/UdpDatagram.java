@@ -17,6 +17,8 @@ public final class UdpDatagram {
     public static final int HEADER_LENGTH = 8;
     /** The largest payload over IPv4. */
     public static final int MAX_PAYLOAD = 65_507;
+    /** The largest payload over IPv6 without a jumbogram (RFC 8200, section 3). */
+    public static final int MAX_PAYLOAD_V6 = 65_527;
     /** Where the checksum lies in the header. */
     public static final int CHECKSUM = 6;
 

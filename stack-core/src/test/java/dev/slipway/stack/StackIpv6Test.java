@@ -1,22 +1,31 @@
 package dev.slipway.stack;
 
+import static dev.slipway.stack.Ipv6Packets.GATEWAY;
+import static dev.slipway.stack.Ipv6Packets.GUEST;
+import static dev.slipway.stack.Ipv6Packets.HOST;
+import static dev.slipway.stack.Ipv6Packets.ICMP;
+import static dev.slipway.stack.Ipv6Packets.LINK_LOCAL;
+import static dev.slipway.stack.Ipv6Packets.OUTSIDE;
+import static dev.slipway.stack.Ipv6Packets.TCP;
+import static dev.slipway.stack.Ipv6Packets.UDP;
+import static dev.slipway.stack.Ipv6Packets.checked;
+import static dev.slipway.stack.Ipv6Packets.ip;
+import static dev.slipway.stack.Ipv6Packets.message;
+import static dev.slipway.stack.Ipv6Packets.packet;
+import static dev.slipway.stack.Ipv6Packets.read;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.ip.Ipv6Neighbours;
 import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.testing.SentFrame;
-import dev.slipway.wire.Checksum;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Icmpv6Packet;
 import dev.slipway.wire.IpAddress;
-import dev.slipway.wire.Ipv6Packet;
 import dev.slipway.wire.TcpSegment;
 import dev.slipway.wire.UdpDatagram;
 import java.lang.foreign.MemorySegment;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
@@ -26,57 +35,14 @@ import org.pcap4j.packet.EthernetPacket;
 import org.pcap4j.packet.IcmpV6NeighborAdvertisementPacket;
 import org.pcap4j.packet.IcmpV6NeighborAdvertisementPacket.IcmpV6NeighborAdvertisementHeader;
 import org.pcap4j.packet.IcmpV6RouterAdvertisementPacket;
-import org.pcap4j.packet.IllegalRawDataException;
 import org.pcap4j.packet.IpV6Packet;
 import org.pcap4j.packet.TcpPacket;
 
 /** A guest with IPv6: what a router and neighbour is asked, connections, names, and what must not get through. */
 class StackIpv6Test {
 
-    private static final int ICMP = Ipv6Packet.PROTOCOL_ICMP;
-    private static final int TCP = 6;
-    private static final int UDP = 17;
-    private static final String GUEST = "fd65::5054:ff:fe12:3456";
-    private static final String LINK_LOCAL = "fe80::5054:ff:fe12:3456";
-    private static final String GATEWAY = "fd65::1";
-    private static final String HOST = "fd65::254";
-    private static final String OUTSIDE = "2001:db8::7";
-
     private final StackSettings settings = StackSettings.defaults().withIpv6(Ipv6Settings.DEFAULTS);
     private final StackRig rig = new StackRig(settings);
-
-    private static IpAddress ip(String text) {
-        try {
-            return IpAddress.ofBytes(InetAddress.getByName(text).getAddress());
-        } catch (UnknownHostException e) {
-            throw new IllegalArgumentException(e);
-        }
-    }
-
-    /** An IPv6 packet with its checksum in the place that its protocol has for it. */
-    private static byte[] packet(String from, String to, int hops, int protocol, byte[] payload, byte... extensions) {
-        IpAddress source = ip(from);
-        IpAddress destination = ip(to);
-        byte[] body = payload.clone();
-        int field = protocol == TCP ? 16 : protocol == UDP ? 6 : 2;
-        if (body.length >= field + 2 && body[field] == 0 && body[field + 1] == 0) {
-            int sum = Checksum.pseudoHeader(source, destination, protocol, body.length)
-                    + Checksum.sum(MemorySegment.ofArray(body), 0, body.length);
-            int checksum = Checksum.finish(sum);
-            body[field] = (byte) (checksum >>> 8);
-            body[field + 1] = (byte) checksum;
-        }
-        byte[] bytes = new byte[40 + extensions.length - (extensions.length > 0 ? 1 : 0) + body.length];
-        ByteBuffer all = ByteBuffer.wrap(bytes);
-        all.putInt(6 << 28).putShort((short) (bytes.length - 40));
-        all.put((byte) (extensions.length > 0 ? extensions[0] : protocol)).put((byte) hops);
-        all.put(source.toBytes()).put(destination.toBytes());
-        if (extensions.length > 0) {
-            all.put(extensions, 1, extensions.length - 1);
-        }
-        all.put(body);
-        return bytes;
-    }
 
     private MemorySegment frame(byte[] packet) {
         return rig.guest.ethernet(settings.gatewayMac(), EthernetFrame.TYPE_IPV6, packet);
@@ -86,37 +52,10 @@ class StackIpv6Test {
         return rig.guest.ethernet(0x3333_0000_0002L, EthernetFrame.TYPE_IPV6, packet);
     }
 
-    private static byte[] message(int type, int length) {
-        byte[] bytes = new byte[length];
-        bytes[0] = (byte) type;
-        return bytes;
-    }
-
     private static byte[] solicitation(String target) {
         byte[] bytes = message(Icmpv6Packet.NEIGHBOUR_SOLICITATION, 24);
         System.arraycopy(ip(target).toBytes(), 0, bytes, 8, 16);
         return bytes;
-    }
-
-    private static EthernetPacket read(SentFrame sent) {
-        try {
-            byte[] bytes = sent.bytes();
-            return EthernetPacket.newPacket(bytes, 0, bytes.length);
-        } catch (IllegalRawDataException e) {
-            throw new AssertionError(e);
-        }
-    }
-
-    /** The payload of the one packet sent, whose checksum must be good; a partial one is completed. */
-    private static byte[] checked(SentFrame sent, int protocol) {
-        byte[] bytes = sent.bytes();
-        IpAddress from = IpAddress.ofBytes(Arrays.copyOfRange(bytes, 22, 38));
-        IpAddress to = IpAddress.ofBytes(Arrays.copyOfRange(bytes, 38, 54));
-        byte[] payload = Arrays.copyOfRange(bytes, 54, bytes.length);
-        int sum = Checksum.pseudoHeader(from, to, protocol, payload.length)
-                + Checksum.sum(MemorySegment.ofArray(payload), 0, payload.length);
-        assertThat(Checksum.fold(sum)).isEqualTo(0xFFFF);
-        return payload;
     }
 
     private MemorySegment syn(String to, int port, int flags, int sequence, int acknowledgement) {

@@ -20,6 +20,7 @@ import dev.slipway.testing.SentFrame;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.Icmpv4Packet;
+import dev.slipway.wire.Icmpv6Packet;
 import dev.slipway.wire.IpAddress;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -170,11 +171,11 @@ final class StackRig {
         }
 
         @Override
-        public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
+        public HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
             if (exhausted) {
                 return null;
             }
-            datagrams.add(new Datagrams(preferredPort, listener));
+            datagrams.add(new Datagrams(preferredPort, ipv6, listener));
             return datagrams.getLast();
         }
 
@@ -183,7 +184,7 @@ final class StackRig {
             if (exhausted) {
                 return null;
             }
-            echoes.add(new Echo(preferredIdentifier, listener));
+            echoes.add(new Echo(preferredIdentifier, ipv6, listener));
             return echoes.getLast();
         }
 
@@ -194,12 +195,14 @@ final class StackRig {
             static final int IDENTIFIER = 0xBEEF;
 
             final int preferredIdentifier;
+            final boolean ipv6;
             final Listener listener;
             final List<Sent> sent = new ArrayList<>();
             boolean closed;
 
-            Echo(int preferredIdentifier, Listener listener) {
+            Echo(int preferredIdentifier, boolean ipv6, Listener listener) {
                 this.preferredIdentifier = preferredIdentifier;
+                this.ipv6 = ipv6;
                 this.listener = listener;
             }
 
@@ -217,7 +220,7 @@ final class StackRig {
                 }
                 if (verdict == HostDatagrams.Verdict.SENT) {
                     byte[] bytes = message.asSlice(offset, length).toArray(ValueLayout.JAVA_BYTE);
-                    sent.add(new Sent(IpAddress.toString(destination.v4()), 0, hopLimit, dontFragment, bytes));
+                    sent.add(new Sent(destination.toString(), 0, hopLimit, dontFragment, bytes));
                 }
                 return verdict;
             }
@@ -238,7 +241,19 @@ final class StackRig {
                 byte[] message = sent.getLast().payload().clone();
                 MemorySegment segment = MemorySegment.ofArray(message);
                 BigEndian.putU16(segment, 4, IDENTIFIER);
-                Icmpv4Packet.write(segment, 0, message.length, Icmpv4Packet.ECHO_REQUEST, 0);
+                if (ipv6) {
+                    IpAddress to = Ipv6Packets.ip(sent.getLast().destination());
+                    Icmpv6Packet.write(
+                            segment,
+                            0,
+                            message.length,
+                            Icmpv6Packet.ECHO_REQUEST,
+                            0,
+                            Ipv6Packets.ip("2001:db8:1::1"),
+                            to);
+                } else {
+                    Icmpv4Packet.write(segment, 0, message.length, Icmpv4Packet.ECHO_REQUEST, 0);
+                }
                 return message;
             }
 
@@ -246,20 +261,23 @@ final class StackRig {
             void answer(String source, int hopLimit) {
                 byte[] reply = lastOnTheWire();
                 MemorySegment segment = MemorySegment.ofArray(reply);
-                Icmpv4Packet.write(segment, 0, reply.length, Icmpv4Packet.ECHO_REPLY, 0);
-                listener.replied(IpAddress.ofV4(IpAddress.parseV4(source)), hopLimit, segment, 0, reply.length);
+                int type = ipv6 ? Icmpv6Packet.ECHO_REPLY : Icmpv4Packet.ECHO_REPLY;
+                Icmpv4Packet.write(segment, 0, reply.length, type, 0);
+                listener.replied(Ipv6Packets.ip(source), hopLimit, segment, 0, reply.length);
             }
         }
 
         final class Datagrams implements HostDatagrams {
             final int preferredPort;
+            final boolean ipv6;
             final Listener listener;
             final List<Sent> sent = new ArrayList<>();
             int flushes;
             boolean closed;
 
-            Datagrams(int preferredPort, Listener listener) {
+            Datagrams(int preferredPort, boolean ipv6, Listener listener) {
                 this.preferredPort = preferredPort;
+                this.ipv6 = ipv6;
                 this.listener = listener;
             }
 
@@ -278,7 +296,7 @@ final class StackRig {
                 }
                 if (verdict == Verdict.SENT) {
                     sent.add(new Sent(
-                            IpAddress.toString(destination.v4()),
+                            destination.toString(),
                             port,
                             hopLimit,
                             dontFragment,
@@ -305,12 +323,7 @@ final class StackRig {
             }
 
             void receive(String source, int port, byte[] payload) {
-                listener.received(
-                        IpAddress.ofV4(IpAddress.parseV4(source)),
-                        port,
-                        MemorySegment.ofArray(payload),
-                        0,
-                        payload.length);
+                listener.received(Ipv6Packets.ip(source), port, MemorySegment.ofArray(payload), 0, payload.length);
             }
         }
 

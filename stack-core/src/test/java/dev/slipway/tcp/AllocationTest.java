@@ -52,7 +52,7 @@ class AllocationTest {
             }
 
             @Override
-            public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
+            public HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
                 return null;
             }
 

@@ -115,7 +115,7 @@ final class SimulatedNetwork {
         }
 
         @Override
-        public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
+        public HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
             throw new UnsupportedOperationException("no UDP here");
         }
 

@@ -160,7 +160,7 @@ final class TcpRig {
         }
 
         @Override
-        public HostDatagrams openDatagrams(int preferredPort, HostDatagrams.Listener listener) {
+        public HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
             throw new UnsupportedOperationException("no UDP here");
         }
 

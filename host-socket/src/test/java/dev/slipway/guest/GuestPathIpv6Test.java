@@ -1,0 +1,364 @@
+package dev.slipway.guest;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.net.DatagramPacket;
+import java.net.InetSocketAddress;
+import java.net.PortUnreachableException;
+import java.net.SocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.DatagramChannel;
+import java.nio.channels.SocketChannel;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * What a guest finds out by IPv6 about the way to a machine behind three routers, the last of whose links takes 1,280
+ * bytes:
+ *
+ * <pre>
+ *   guest == backend in host -- fd18::1 router 1 -- fd18:1::2 router 2 -- fd18:2::2 router 3 --1280-- fd18:3::2 far
+ * </pre>
+ */
+@Tag("guest")
+@Timeout(60)
+@ExtendWith(NeedsNamespaces.class)
+class GuestPathIpv6Test {
+
+    private static final String GATEWAY = "fd65::1";
+    private static final String HOST = "fd65::254";
+    private static final String INTERNET = "fd18::1";
+    private static final String HOST_SEEN_FROM_INTERNET = "fd18::2";
+    /** An address of the internet that swallows all. */
+    private static final String SILENT = "fd18::66";
+    /** An address to which the host has no way. */
+    private static final String NO_ROUTE = "fd19::1";
+
+    private static final String FAR = "fd18:3::2";
+    /** More addresses of the far machine, each for one test, as kernels remember the path MTU of an address. */
+    private static final String FAR_FOR_PING = "fd18:3::3";
+
+    private static final String FAR_FOR_UDP = "fd18:3::4";
+    private static final String FAR_BY_VPN = "fd18:3::5";
+    private static final String PROHIBITED = "fd18:4::1";
+    private static final String[] WAY = {GATEWAY, INTERNET, "fd18:1::2", "fd18:2::2", FAR};
+    private static final Pattern HOP =
+            Pattern.compile("^\\s*\\d+[.|\\-\\s]+([0-9a-f]+:[0-9a-f:]+)\\b.*", Pattern.MULTILINE);
+    private static final int LONG = 1_372;
+    private static final int WAIT_MILLIS = 10_000;
+
+    private static final List<AutoCloseable> PARTS = new ArrayList<>();
+    private static NamespaceGuest machines;
+    private static Namespace far;
+
+    @BeforeAll
+    static void start() throws IOException {
+        machines = NamespaceGuest.start(Backend.SLIPWAY, "--ipv6", "on");
+        PARTS.add(machines);
+        Namespace host = machines.host();
+        Namespace first = machines.internet();
+        host.ip("address add " + HOST_SEEN_FROM_INTERNET + "/64 dev h0 nodad");
+        host.ip("route add default via " + INTERNET);
+        host.ip("-6 route add unreachable " + NO_ROUTE + "/128");
+        host.ip("neighbour add " + SILENT + " lladdr 02:00:00:00:00:66 dev h0");
+        first.ip("address add " + INTERNET + "/64 dev i0 nodad");
+        first.sysctl("ipv6/conf/all/forwarding", "1");
+        Namespace second = router("router2");
+        Namespace third = router("router3");
+        far = router("far");
+        join(first, second, "fd18:1::", 1_500);
+        join(second, third, "fd18:2::", 1_500);
+        join(third, far, "fd18:3::", 1_280);
+        first.ip("route add fd18:2::/64 via fd18:1::2");
+        first.ip("route add fd18:3::/64 via fd18:1::2");
+        first.ip("-6 route add prohibit fd18:4::/64");
+        second.ip("route add fd18:3::/64 via fd18:2::2");
+        second.ip("route add fd18::/64 via fd18:1::1");
+        third.ip("route add default via fd18:2::1");
+        far.ip("route add default via fd18:3::1");
+        for (String address : List.of(FAR_FOR_PING, FAR_FOR_UDP, FAR_BY_VPN)) {
+            far.ip("address add " + address + "/64 dev left nodad");
+        }
+        for (Namespace each : List.of(first, second, third, far)) {
+            // As many errors as packets.
+            each.sysctl("ipv6/icmp/ratelimit", "0");
+        }
+        Await.until(
+                "an address in fd65::/64",
+                Duration.ofSeconds(30),
+                () -> machines.guest()
+                        .run("ip", "-6", "addr", "show", "dev", "eth0", "scope", "global", "-tentative")
+                        .output()
+                        .contains("fd65::"));
+    }
+
+    private static Namespace router(String name) throws IOException {
+        Namespace made = Namespace.create(name);
+        PARTS.add(made);
+        made.sysctl("ipv6/conf/all/forwarding", "1");
+        return made;
+    }
+
+    private static void join(Namespace near, Namespace behind, String network, int mtu) throws IOException {
+        near.ip("link add right mtu " + mtu + " type veth peer name left mtu " + mtu + " netns " + behind.name());
+        near.ip("address add " + network + "1/64 dev right nodad");
+        near.ip("link set right up");
+        behind.ip("address add " + network + "2/64 dev left nodad");
+        behind.ip("link set left up");
+    }
+
+    @AfterAll
+    static void stop() throws Exception {
+        for (AutoCloseable part : PARTS.reversed()) {
+            part.close();
+        }
+        PARTS.clear();
+    }
+
+    private static void needs(String program) {
+        if (!"required".equals(System.getenv("SLIPWAY_GUEST_TESTS"))) {
+            assumeTrue(Prerequisites.find(program).isPresent(), "no program " + program + " on the path");
+        }
+    }
+
+    private static List<String> hops(String output) {
+        List<String> hops = new ArrayList<>();
+        Matcher hop = HOP.matcher(output);
+        while (hop.find()) {
+            hops.add(hop.group(1));
+        }
+        return hops;
+    }
+
+    @Test
+    void pingTellsTheHopLimitOfTheAnswer() throws IOException {
+        String said = machines.guest()
+                .run("ping", "-6", "-n", "-c", "2", "-i", "0.2", "-W", "5", FAR)
+                .orFail()
+                .output();
+        assertThat(said).contains("from " + FAR, "icmp_seq=2 ttl=61", " 0% packet loss");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"-I", "-U", "-T", "-M default", "-T --sport=41000", "-U --sport=41000"})
+    void tracerouteListsTheRouters(String method) throws IOException {
+        needs("traceroute");
+        String said = machines.guest()
+                .run(("traceroute -6 " + method + " -n -q 2 -w 5 -m 8 " + FAR).split(" "))
+                .output();
+        assertThat(hops(said)).as(said).containsExactly(WAY);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "--udp", "--tcp"})
+    void mtrListsTheRouters(String method) throws IOException {
+        needs("mtr");
+        List<String> command = new ArrayList<>(List.of("mtr", "-6", "-n", "-r", "-c", "2", "-i", "0.5", FAR));
+        if (!method.isEmpty()) {
+            command.add(1, method);
+        }
+        String said = machines.guest().run(command.toArray(String[]::new)).output();
+        assertThat(hops(said)).as(said).containsExactly(WAY);
+    }
+
+    @Test
+    void pingToNowhereIsNotAnswered() throws IOException {
+        Subprocess.Result result = machines.guest().run("ping", "-6", "-n", "-c", "2", "-i", "0.2", "-W", "1", SILENT);
+        assertThat(result.output()).contains("100% packet loss");
+        assertThat(result.exit()).isEqualTo(1);
+    }
+
+    @Test
+    void pingThatMayNotBeFragmentedHearsOfThePathMtu() throws IOException {
+        String said = machines.guest()
+                .run("ping", "-6", "-n", "-M", "do", "-s", "1372", "-c", "2", "-i", "0.2", "-W", "5", FAR_FOR_PING)
+                .output();
+        assertThat(said).contains("From fd18:2::2", "mtu=1280").contains("100% packet loss");
+        machines.guest()
+                .run("ping", "-6", "-n", "-M", "do", "-s", "1232", "-c", "1", "-W", "5", FAR_FOR_PING)
+                .orFail();
+    }
+
+    @Test
+    void prohibitedStaysProhibited() throws IOException {
+        String said = machines.guest()
+                .run("ping", "-6", "-n", "-c", "1", "-W", "5", PROHIBITED)
+                .output();
+        assertThat(said).contains("From " + INTERNET, "Administratively prohibited");
+        assertThatThrownBy(() -> machines.guest()
+                        .connect(new InetSocketAddress(PROHIBITED, 80), Duration.ofSeconds(10))
+                        .close())
+                .hasMessageMatching(".*(Permission denied|No route to host|Host is unreachable).*");
+    }
+
+    @Test
+    void networkThatTheHostCannotReachIsSaidToBeAtOnce() {
+        long start = System.nanoTime();
+        assertThatThrownBy(() -> machines.guest()
+                        .connect(new InetSocketAddress(NO_ROUTE, 80), Duration.ofSeconds(10))
+                        .close())
+                .hasMessageMatching(".*(No route to host|[Uu]nreachable).*");
+        assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(3));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {FAR, HOST, GATEWAY})
+    void closedUdpPortIsRefusedToAConnectedSocket(String address) throws IOException {
+        try (DatagramChannel guest = machines.guest().datagrams("::")) {
+            guest.connect(new InetSocketAddress(address, 9));
+            guest.socket().setSoTimeout(WAIT_MILLIS);
+            guest.write(ByteBuffer.wrap(new byte[10]));
+            DatagramPacket packet = new DatagramPacket(new byte[100], 100);
+            assertThatThrownBy(() -> guest.socket().receive(packet)).isInstanceOf(PortUnreachableException.class);
+        }
+    }
+
+    @ParameterizedTest(name = "{0} bytes")
+    @ValueSource(ints = {0, 1, 1_452})
+    void datagramArrivesWholeAndComesBackWhole(int bytes) throws IOException {
+        try (DatagramChannel server = machines.internet().datagrams(INTERNET);
+                DatagramChannel guest = machines.guest().datagrams("::")) {
+            InetSocketAddress seen = assertEcho(guest, server, server.getLocalAddress(), bytes);
+            assertThat(seen.getAddress().getHostAddress()).isEqualTo("fd18:0:0:0:0:0:0:2");
+        }
+    }
+
+    @Test
+    void hostAddressReachesAServiceOnTheHostsLocalhost() throws IOException {
+        try (DatagramChannel server = machines.host().datagrams("::1");
+                DatagramChannel guest = machines.guest().datagrams("::")) {
+            int port = ((InetSocketAddress) server.getLocalAddress()).getPort();
+            InetSocketAddress seen = assertEcho(guest, server, new InetSocketAddress(HOST, port), 1_000);
+            assertThat(seen.getAddress().getHostAddress()).isEqualTo("0:0:0:0:0:0:0:1");
+        }
+    }
+
+    /** What two outside peers see is one port, and that is the guest's own. */
+    @Test
+    void portOfTheGuestIsTheSameForAllItSpeaksTo() throws IOException {
+        try (DatagramChannel one = machines.internet().datagrams(INTERNET);
+                DatagramChannel other = far.datagrams(FAR);
+                DatagramChannel guest = machines.guest().datagrams("::")) {
+            InetSocketAddress seenByOne = assertEcho(guest, one, one.getLocalAddress(), 10);
+            InetSocketAddress seenByOther = assertEcho(guest, other, other.getLocalAddress(), 10);
+            assertThat(seenByOther).isEqualTo(seenByOne);
+            assertThat(seenByOne.getPort()).isEqualTo(((InetSocketAddress) guest.getLocalAddress()).getPort());
+        }
+    }
+
+    /** Sends there and back; returns whom the server saw. */
+    private static InetSocketAddress assertEcho(
+            DatagramChannel guest, DatagramChannel server, SocketAddress serverForGuest, int bytes) throws IOException {
+        Payload there = Payload.next();
+        Payload back = Payload.next();
+        guest.send(there.first(bytes), serverForGuest);
+        DatagramPacket atServer = receive(server);
+        assertThat(ByteBuffer.wrap(atServer.getData(), 0, atServer.getLength())).isEqualTo(there.first(bytes));
+        server.send(back.first(bytes), atServer.getSocketAddress());
+        DatagramPacket atGuest = receive(guest);
+        assertThat(ByteBuffer.wrap(atGuest.getData(), 0, atGuest.getLength())).isEqualTo(back.first(bytes));
+        assertThat(atGuest.getSocketAddress()).as("whom the answer comes from").isEqualTo(serverForGuest);
+        return (InetSocketAddress) atServer.getSocketAddress();
+    }
+
+    private static DatagramPacket receive(DatagramChannel channel) throws IOException {
+        DatagramPacket packet = new DatagramPacket(new byte[65_536], 65_536);
+        channel.socket().setSoTimeout(WAIT_MILLIS);
+        channel.socket().receive(packet);
+        return packet;
+    }
+
+    @Test
+    void connectionToTheFarMachineCarriesBytesBothWays() throws IOException {
+        try (NamespaceGuest.Connection connection = machines.connect(far, FAR, FAR)) {
+            exchange(connection.guest(), connection.server());
+            exchange(connection.server(), connection.guest());
+        }
+    }
+
+    private static void exchange(SocketChannel from, SocketChannel to) throws IOException {
+        ByteBuffer sent = Payload.next().first(50_000);
+        ByteBuffer expected = sent.duplicate();
+        while (sent.hasRemaining()) {
+            from.write(sent);
+        }
+        ByteBuffer got = ByteBuffer.allocate(50_000);
+        while (got.hasRemaining() && to.read(got) >= 0) {
+            // Reads on until all of it has come.
+        }
+        assertThat(got.flip()).isEqualTo(expected);
+    }
+
+    @Test
+    void datagramThatIsTooLongForTheWayHearsOfThePathMtu() throws Exception {
+        try (DatagramChannel guest = machines.guest().datagrams("::");
+                DatagramChannel server = far.datagrams(FAR_FOR_UDP)) {
+            ByteBuffer datagram = ByteBuffer.allocate(LONG);
+            guest.send(datagram.clear(), server.getLocalAddress());
+            Await.until(
+                    "the guest's kernel knows the path MTU",
+                    Duration.ofSeconds(10),
+                    () -> machines.guest()
+                            .run("ip", "-6", "route", "get", FAR_FOR_UDP)
+                            .output()
+                            .contains("mtu 1280"));
+            guest.send(datagram.clear().limit(1_232), server.getLocalAddress());
+            assertThat(receive(server).getLength())
+                    .as("what was too long never came")
+                    .isEqualTo(1_232);
+        }
+    }
+
+    /** The way of a VPN: the host itself knows that its interface takes no more, and refuses in the very call. */
+    @Test
+    void datagramThatTheHostsOwnInterfaceDoesNotTakeHearsOfThePathMtu() throws Exception {
+        machines.host().ip("route add " + FAR_BY_VPN + "/128 via " + INTERNET + " mtu 1280");
+        try (DatagramChannel guest = machines.guest().datagrams("::");
+                DatagramChannel server = far.datagrams(FAR_BY_VPN)) {
+            guest.send(ByteBuffer.allocate(LONG), server.getLocalAddress());
+            Await.until(
+                    "the guest's kernel knows the path MTU",
+                    Duration.ofSeconds(10),
+                    () -> machines.guest()
+                            .run("ip", "-6", "route", "get", FAR_BY_VPN)
+                            .output()
+                            .contains("mtu 1280"));
+        }
+    }
+
+    @Test
+    void multicastDoesNotReachTheHostsNetwork() throws IOException {
+        try (DatagramChannel guest = machines.guest().datagrams("::");
+                DatagramChannel server = machines.internet().datagrams(INTERNET)) {
+            long before = udp6Sent();
+            long dropped = machines.status().count("destination");
+            for (String group : List.of("ff02::fb%eth0", "ff05::1:3", "ff0e::1")) {
+                machines.guest().run("dig", "+tries=1", "+time=1", "-p", "5353", "@" + group, "printer.local");
+            }
+            assertThat(machines.status().count("destination") - dropped)
+                    .as("datagrams to groups that came here")
+                    .isPositive();
+            guest.send(ByteBuffer.wrap(new byte[10]), server.getLocalAddress());
+            assertThat(receive(server).getLength()).isEqualTo(10);
+            assertThat(udp6Sent() - before).as("datagrams that the host sent").isEqualTo(1);
+        }
+    }
+
+    private static long udp6Sent() throws IOException {
+        return machines.host().counterOfIpv6("Udp6OutDatagrams");
+    }
+}
