@@ -107,7 +107,8 @@ final class RunCommand implements Command {
             new CountDownLatch(1).await();
         } catch (SocketPathException e) {
             shutdown.cancel();
-            throw new SettingsException(settings.places().getOrDefault(e.path(), SettingKey.VM.flag()), e.getMessage());
+            throw new SettingsException(
+                    settings.places().getOrDefault(e.place(), SettingKey.VM.flag()), e.getMessage());
         } catch (SettingsException e) {
             shutdown.cancel();
             throw e;

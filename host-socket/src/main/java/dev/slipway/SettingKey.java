@@ -8,8 +8,9 @@ enum SettingKey {
             "SCHEME:PATH",
             Kind.LIST,
             "Where a VM connects; Slipway creates it. The scheme says how frames come: qemu:PATH is a socket for"
-                    + " QEMU's -netdev stream, tap:NETNS[/IF] a TAP device in a network namespace. May be given several"
-                    + " times, each VM has a network of its own."),
+                    + " QEMU's -netdev stream, qemu-tcp:[HOST:]PORT the same on TCP, vpnkit:PATH and hyperkit:PATH are"
+                    + " VPNKit's protocol and gvproxy's, tap:NETNS[/IF] is a TAP device in a network namespace. May be"
+                    + " given several times, each VM has a network of its own."),
     API("PATH", Kind.ONE, "Unix socket of the control API (mode 0600). Default: none"),
     PUBLISH(
             "[ADDR:]HOST:GUEST[/udp][@VM]",

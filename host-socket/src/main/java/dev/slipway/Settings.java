@@ -4,6 +4,7 @@ import dev.slipway.SettingSource.Value;
 import dev.slipway.dhcp.DhcpSettings;
 import dev.slipway.ethernet.ChannelScheme;
 import dev.slipway.ethernet.Faults;
+import dev.slipway.ethernet.TcpAddress;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.ethernet.VmChannel;
 import dev.slipway.host.ResolverSettings;
@@ -18,6 +19,7 @@ import dev.slipway.tap.TapAddress;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv6Packet;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -69,14 +71,13 @@ public record Settings(
         Optional<Faults> faults,
         ProxySettings proxies,
         String logLevel,
-        Map<Path, String> places) {
+        Map<String, String> places) {
 
     private static final List<String> TRANSPORTS = List.of("auto", "native", "epoll", "kqueue", "nio");
     private static final List<String> ON_OFF = List.of("on", "off");
     private static final List<String> UDP_NATS = List.of("full-cone", "symmetric");
     private static final List<String> LOG_LEVELS = List.of("error", "warn", "info", "debug", "trace");
-    private static final List<String> LATER_SCHEMES =
-            List.of("dgram", "vfkit", "bess", "vpnkit", "hyperkit", "vhost-user");
+    private static final List<String> LATER_SCHEMES = List.of("dgram", "vfkit", "bess", "vhost-user");
 
     public Settings {
         vms = List.copyOf(vms);
@@ -114,8 +115,7 @@ public record Settings(
             VmChannel vm = vm(value);
             for (VmChannel other : vms) {
                 if (isSame(other, vm)) {
-                    throw value.wrong("two VMs on one " + (vm.scheme() == ChannelScheme.TAP ? "device: " : "socket: ")
-                            + vm.place());
+                    throw value.wrong("two VMs on one " + what(vm.scheme()) + ": " + vm.place());
                 }
             }
             vms.add(vm);
@@ -126,20 +126,30 @@ public record Settings(
         return vms;
     }
 
-    private static boolean isSame(VmChannel one, VmChannel other) {
-        if (one.scheme() == ChannelScheme.TAP || other.scheme() == ChannelScheme.TAP) {
-            return one.scheme() == other.scheme()
-                    && TapAddress.parse(one.place()).equals(TapAddress.parse(other.place()));
-        }
-        return place(one.place()).equals(place(other.place()));
+    private static String what(ChannelScheme scheme) {
+        return switch (scheme) {
+            case TAP -> "device";
+            case QEMU_TCP -> "port";
+            default -> "socket";
+        };
     }
 
-    private static Map<Path, String> places(SettingSource source, List<VmChannel> vms) throws SettingsException {
-        Map<Path, String> places = new HashMap<>();
+    private static boolean isSame(VmChannel one, VmChannel other) {
+        if (one.scheme().isSocketFile() && other.scheme().isSocketFile()) {
+            return place(one.path()).equals(place(other.path()));
+        }
+        if (one.scheme() == ChannelScheme.TAP && other.scheme() == ChannelScheme.TAP) {
+            return TapAddress.parse(one.path()).equals(TapAddress.parse(other.path()));
+        }
+        return one.scheme() == other.scheme() && one.place().equals(other.place());
+    }
+
+    private static Map<String, String> places(SettingSource source, List<VmChannel> vms) throws SettingsException {
+        Map<String, String> places = new HashMap<>();
         for (SettingKey key : List.of(SettingKey.CAPTURE, SettingKey.API)) {
             Value value = source.one(key.key());
             if (value != null) {
-                places.put(path(value, value.text()), value.place());
+                places.put(path(value, value.text()).toString(), value.place());
             }
         }
         List<Value> values = source.all(SettingKey.VM.key());
@@ -162,19 +172,33 @@ public record Settings(
         if (known.isEmpty()) {
             throw value.wrong("unknown scheme '" + scheme + "' (supported: " + ChannelScheme.labels() + ")");
         }
-        Path place = path(value, value.text().substring(colon + 1));
-        if (known.get() == ChannelScheme.TAP) {
-            checkDevice(value, place);
-        }
-        return new VmChannel(known.get(), place);
+        String place = value.text().substring(colon + 1);
+        return new VmChannel(
+                known.get(),
+                switch (known.get()) {
+                    case QEMU, HYPERKIT, VPNKIT -> path(value, place).toString();
+                    case QEMU_TCP -> tcp(value, place);
+                    case TAP -> device(value, path(value, place)).toString();
+                });
     }
 
-    private static void checkDevice(Value value, Path place) throws SettingsException {
+    /** HOST:PORT in full, HOST being a literal address. */
+    private static String tcp(Value value, String text) throws SettingsException {
+        try {
+            InetSocketAddress address = TcpAddress.parse(text);
+            return TcpAddress.toString(address);
+        } catch (IllegalArgumentException e) {
+            throw value.wrong(e.getMessage());
+        }
+    }
+
+    private static Path device(Value value, Path place) throws SettingsException {
         String device = TapAddress.parse(place).device();
         if (device.contains("/") || device.getBytes(StandardCharsets.UTF_8).length > TapDevice.MAX_NAME) {
             throw value.wrong("'" + device + "' is no interface's name (at most " + TapDevice.MAX_NAME
                     + " bytes, no slash); a TAP is NETNS[/IF]");
         }
+        return place;
     }
 
     private static Path path(Value value, String text) throws SettingsException {
@@ -207,8 +231,8 @@ public record Settings(
         Optional<Path> api = path(source, SettingKey.API);
         for (VmChannel vm : vms) {
             if (api.isPresent()
-                    && vm.scheme() != ChannelScheme.TAP
-                    && place(api.get()).equals(place(vm.place()))) {
+                    && vm.scheme().isSocketFile()
+                    && place(api.get()).equals(place(vm.path()))) {
                 throw source.one(SettingKey.API.key()).wrong("is a VM's socket as well: " + api.get());
             }
         }

@@ -7,19 +7,32 @@ import java.util.stream.Collectors;
 /** How a VM's frames come: what stands in front of the colon where a VM's channel is named. */
 public enum ChannelScheme {
     /** QEMU's {@code -netdev stream}: behind the colon stands the path of a Unix socket. */
-    QEMU("qemu"),
+    QEMU("qemu", true),
+    /** The same on TCP: behind the colon stands {@code [HOST:]PORT}. */
+    QEMU_TCP("qemu-tcp", false),
+    /** HyperKit as gvproxy serves it: VPNKit's handshake, unchecked; behind the colon stands the path of a Unix socket. */
+    HYPERKIT("hyperkit", true),
+    /** VPNKit's protocol: behind the colon stands the path of a Unix socket. */
+    VPNKIT("vpnkit", true),
     /** A TAP device in a network namespace of this host: behind the colon stands {@code NETNS[/IF]}. */
-    TAP("tap");
+    TAP("tap", false);
 
     private final String label;
+    private final boolean socketFile;
 
-    ChannelScheme(String label) {
+    ChannelScheme(String label, boolean socketFile) {
         this.label = label;
+        this.socketFile = socketFile;
     }
 
     /** As it is written. */
     public String label() {
         return label;
+    }
+
+    /** Whether its places are paths of Unix sockets, which are made at the start and removed in the end. */
+    public boolean isSocketFile() {
+        return socketFile;
     }
 
     /** The scheme of that label. */

@@ -6,7 +6,7 @@ import org.slf4j.LoggerFactory;
 /** Exceptions of a link's receiver: each is counted, the first is logged with its stack, the others are silent. */
 public final class FailureLog {
 
-    private static final Logger LOG = LoggerFactory.getLogger(QemuStreamLink.class);
+    private static final Logger LOG = LoggerFactory.getLogger(StreamLink.class);
 
     private final LinkCounters counters;
 

@@ -14,6 +14,7 @@ public final class LinkCounters {
     private long refusedConnections;
     private long failures;
     private long badOffloads;
+    private long failedHandshakes;
 
     /** A frame came from the guest. */
     public void fromGuest(int frameLength) {
@@ -55,6 +56,11 @@ public final class LinkCounters {
     /** A connection was refused. */
     public void refusedConnection() {
         refusedConnections++;
+    }
+
+    /** A connection ended in its handshake. */
+    public void failedHandshake() {
+        failedHandshakes++;
     }
 
     /** The receiver threw. */
@@ -106,6 +112,11 @@ public final class LinkCounters {
     /** Connections closed because another guest was attached, or because the process had no descriptor for them. */
     public long refusedConnections() {
         return refusedConnections;
+    }
+
+    /** Connections that ended before they were a guest's: refused, too slow, or given up in the handshake. */
+    public long failedHandshakes() {
+        return failedHandshakes;
     }
 
     /** Exceptions that came out of the link's receiver: defects of this program, each survived. */

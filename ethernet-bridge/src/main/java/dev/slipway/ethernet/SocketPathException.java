@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 
 /**
- * A channel cannot be made at its place: a Unix socket at a path, or a TAP device in a namespace. The message names the
- * place and says why, for people.
+ * A channel cannot be made at its place: a Unix socket at a path, a TCP port, a TAP device in a namespace, an inherited
+ * descriptor. The message names the place and says why, for people.
  */
 public final class SocketPathException extends IOException {
 
@@ -26,17 +26,29 @@ public final class SocketPathException extends IOException {
         /** There is a socket that may be neither used nor removed, or the system refused for another reason. */
         REFUSED,
         /** The network device cannot be made or opened. */
-        NO_DEVICE
+        NO_DEVICE,
+        /** The platform, or the transport, does not have what it takes. */
+        NOT_SUPPORTED
     }
 
-    private final transient Path path;
+    private final String place;
     private final Reason reason;
 
     /** @param explanation what is wrong with it */
-    public SocketPathException(Path path, Reason reason, String explanation, Throwable cause) {
-        super(path + ": " + explanation, cause);
-        this.path = path;
+    public SocketPathException(String place, Reason reason, String explanation, Throwable cause) {
+        super(place + ": " + explanation, cause);
+        this.place = place;
         this.reason = reason;
+    }
+
+    /** @param explanation what is wrong with it */
+    public SocketPathException(String place, Reason reason, String explanation) {
+        this(place, reason, explanation, null);
+    }
+
+    /** @param explanation what is wrong with it */
+    public SocketPathException(Path path, Reason reason, String explanation, Throwable cause) {
+        this(path.toString(), reason, explanation, cause);
     }
 
     /** @param explanation what is wrong with it */
@@ -44,9 +56,9 @@ public final class SocketPathException extends IOException {
         this(path, reason, explanation, null);
     }
 
-    /** The path that was asked for. */
-    public Path path() {
-        return path;
+    /** The place that was asked for. */
+    public String place() {
+        return place;
     }
 
     public Reason reason() {

@@ -1,6 +1,5 @@
 package dev.slipway.ethernet;
 
-import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Frame;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
@@ -8,9 +7,10 @@ import io.netty.buffer.Unpooled;
 import io.netty.channel.DefaultMaxMessagesRecvByteBufAllocator;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /**
- * The bytes from the guest of a {@link QemuStreamLink}: one buffer that every read of the connection appends to, and
+ * The bytes from the guest of a {@link StreamLink}: one buffer that every read of the connection appends to, and
  * in which frames are found and handed over in place. Frames of one read are whole; the part of one at the end moves
  * to the buffer's start before the next read.
  *
@@ -19,8 +19,6 @@ import java.lang.foreign.MemorySegment;
  */
 final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
 
-    /** Bytes of the length before each frame. */
-    static final int PREFIX = 4;
     /** Bytes of the buffer, and so the most that one read brings. */
     static final int CAPACITY = 256 * 1024;
     /** The longest frame that is stepped over, in bytes; a longer length ends the connection. */
@@ -28,6 +26,7 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
     /** Reads per turn of the event loop, so that one guest leaves time for what else the loop does. */
     private static final int READS_PER_TURN = 4;
 
+    private final StreamFraming framing;
     private final LinkCounters counters;
     private final Frame frame = new Frame();
     private MemorySegment bytes = MemorySegment.NULL;
@@ -37,8 +36,9 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
     private int skipLength;
     private boolean open;
 
-    StreamInput(LinkCounters counters) {
+    StreamInput(StreamFraming framing, LinkCounters counters) {
         super(READS_PER_TURN);
+        this.framing = framing;
         this.counters = counters;
     }
 
@@ -83,30 +83,31 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
      */
     String deliver(GuestLink.Receiver receiver, FailureLog failures) {
         int end = buffer.writerIndex();
+        int prefix = framing.prefix();
         while (open) {
             if (skip > 0) {
                 int stepped = Math.min(skip, end - parsed);
                 skip -= stepped;
                 parsed += stepped;
             }
-            if (end - parsed < PREFIX) {
+            if (end - parsed < prefix) {
                 break;
             }
-            long length = BigEndian.u32(bytes, parsed);
+            long length = framing.length(bytes, parsed);
             if (length > MAX_SKIPPED) {
                 counters.lostFraming();
                 return "the guest sent a frame length of " + length + " bytes, the limit is " + MAX_SKIPPED;
             }
             if (length > Frame.MAX_LENGTH) {
                 counters.skippedOversize();
-                parsed += PREFIX;
+                parsed += prefix;
                 skip = skipLength = (int) length;
                 continue;
             }
-            if (end - parsed - PREFIX < length) {
+            if (end - parsed - prefix < length) {
                 break;
             }
-            int at = parsed + PREFIX;
+            int at = parsed + prefix;
             parsed = at + (int) length;
             counters.fromGuest((int) length);
             try {
@@ -116,6 +117,17 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
             }
         }
         return null;
+    }
+
+    /** Bytes that were read and not yet handed over. */
+    int available() {
+        return buffer.writerIndex() - parsed;
+    }
+
+    /** Takes bytes that are no frames from the front of what was read. */
+    void take(byte[] target, int length) {
+        MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, parsed, target, 0, length);
+        parsed += length;
     }
 
     /** Makes room for the next read, after the end of the batch: until then the frames' bytes stay where they are. */
@@ -137,10 +149,11 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
         if (rest == 0) {
             return "";
         }
-        if (rest < PREFIX) {
-            return " in the middle of a frame's length (" + rest + " of " + PREFIX + " bytes)";
+        int prefix = framing.prefix();
+        if (rest < prefix) {
+            return " in the middle of a frame's length (" + rest + " of " + prefix + " bytes)";
         }
-        return " in the middle of a frame (" + (rest - PREFIX) + " of " + BigEndian.u32(bytes, parsed) + " bytes)";
+        return " in the middle of a frame (" + (rest - prefix) + " of " + framing.length(bytes, parsed) + " bytes)";
     }
 
     /** Whether nobody but this object holds the buffer; false is a leak. */

@@ -1,6 +1,5 @@
 package dev.slipway.ethernet;
 
-import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Frame;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
@@ -12,7 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 
 /**
- * The bytes to the guest of a {@link QemuStreamLink}: a bounded queue of reused chunks in which frames are built, each
+ * The bytes to the guest of a {@link StreamLink}: a bounded queue of reused chunks in which frames are built, each
  * behind its length.
  *
  * <p>A frame that cannot be longer than the MTU is built where it will be written from. A longer one may be a large
@@ -30,8 +29,6 @@ final class StreamOutput implements ChannelFutureListener {
     /** Bytes of a chunk. */
     static final int CHUNK = 256 * 1024;
 
-    private static final int PREFIX = StreamInput.PREFIX;
-
     private static final class Chunk {
         final MemorySegment bytes = Arena.ofAuto().allocate(CHUNK, 64);
         final ByteBuf buffer = Unpooled.wrappedBuffer(bytes.asByteBuffer());
@@ -41,6 +38,8 @@ final class StreamOutput implements ChannelFutureListener {
         int taken;
     }
 
+    private final StreamFraming framing;
+    private final int prefix;
     private final int longestPlain;
     private final LinkCounters counters;
     private final Runnable roomAgain;
@@ -60,7 +59,9 @@ final class StreamOutput implements ChannelFutureListener {
      * @param longestPlain bytes of the longest frame that the guest takes: no longer one goes out uncut
      * @param roomAgain run when the room was used up and half of it is there again; maybe from within {@link #flush}
      */
-    StreamOutput(int longestPlain, LinkCounters counters, Runnable roomAgain) {
+    StreamOutput(StreamFraming framing, int longestPlain, LinkCounters counters, Runnable roomAgain) {
+        this.framing = framing;
+        this.prefix = framing.prefix();
         this.longestPlain = longestPlain;
         this.counters = counters;
         this.roomAgain = roomAgain;
@@ -104,14 +105,14 @@ final class StreamOutput implements ChannelFutureListener {
         if (capacity < 0 || capacity > Frame.MAX_LENGTH) {
             throw new IllegalArgumentException("a frame of " + capacity + " bytes, the limit is " + Frame.MAX_LENGTH);
         }
-        if (capacity > longestPlain || channel == null || !fits(PREFIX + capacity)) {
+        if (capacity > longestPlain || channel == null || !fits(prefix + capacity)) {
             if (aside == MemorySegment.NULL) {
                 aside = Arena.ofAuto().allocate(Frame.MAX_LENGTH, 64);
             }
             return frame.set(aside, 0, capacity);
         }
-        Chunk chunk = chunkFor(PREFIX + capacity);
-        return frame.set(chunk.bytes, chunk.filled + PREFIX, capacity);
+        Chunk chunk = chunkFor(prefix + capacity);
+        return frame.set(chunk.bytes, chunk.filled + prefix, capacity);
     }
 
     private boolean fits(int length) {
@@ -139,7 +140,10 @@ final class StreamOutput implements ChannelFutureListener {
         int segments = segmenter.begin(sent);
         if (segments > 1) {
             cut(sent, segments);
-        } else if (segments == Segmenter.MALFORMED || !fits(PREFIX + sent.length()) || !Segmenter.complete(sent)) {
+        } else if (segments == Segmenter.MALFORMED
+                || sent.length() > framing.longest()
+                || !fits(prefix + sent.length())
+                || !Segmenter.complete(sent)) {
             counters.dropToGuest();
         } else {
             append(sent);
@@ -148,25 +152,25 @@ final class StreamOutput implements ChannelFutureListener {
 
     private void append(Frame sent) {
         int length = sent.length();
-        Chunk chunk = chunkFor(PREFIX + length);
-        if (chunk.bytes != sent.bytes() || chunk.filled + PREFIX != sent.offset()) {
-            MemorySegment.copy(sent.bytes(), sent.offset(), chunk.bytes, chunk.filled + PREFIX, length);
+        Chunk chunk = chunkFor(prefix + length);
+        if (chunk.bytes != sent.bytes() || chunk.filled + prefix != sent.offset()) {
+            MemorySegment.copy(sent.bytes(), sent.offset(), chunk.bytes, chunk.filled + prefix, length);
         }
         finish(chunk, length);
     }
 
     private void cut(Frame unit, int segments) {
         int headerLength = segmenter.headerLength();
-        long total = (long) segments * (PREFIX + headerLength) + segmenter.unitPayloadLength();
+        long total = (long) segments * (prefix + headerLength) + segmenter.unitPayloadLength();
         if (queued + total > LIMIT + RESERVE) {
             // All or nothing: the receiver of half a unit would ask for the rest at once, and the queue is full.
             counters.dropToGuest(segments);
             return;
         }
-        int longest = PREFIX + headerLength + unit.segmentSize();
+        int longest = prefix + headerLength + unit.segmentSize();
         for (int i = 0; i < segments; i++) {
             Chunk chunk = chunkFor(longest);
-            int at = chunk.filled + PREFIX;
+            int at = chunk.filled + prefix;
             segmenter.next(chunk.bytes, at);
             int payloadLength = segmenter.payloadLength();
             MemorySegment.copy(unit.bytes(), segmenter.payloadOffset(), chunk.bytes, at + headerLength, payloadLength);
@@ -175,9 +179,9 @@ final class StreamOutput implements ChannelFutureListener {
     }
 
     private void finish(Chunk chunk, int length) {
-        BigEndian.putI32(chunk.bytes, chunk.filled, length);
-        chunk.filled += PREFIX + length;
-        queued += PREFIX + length;
+        framing.putLength(chunk.bytes, chunk.filled, length);
+        chunk.filled += prefix + length;
+        queued += prefix + length;
         counters.toGuest(length);
     }
 

@@ -6,13 +6,29 @@ import java.nio.file.Path;
  * Where a VM connects.
  *
  * @param scheme how its frames come
- * @param place a socket's path, or what the scheme says instead
+ * @param place what stands behind the scheme's colon: a socket's path, or what the scheme says instead
+ * @param once whether it ends with its first guest, rather than wait for the next
  */
-public record VmChannel(ChannelScheme scheme, Path place) {
+public record VmChannel(ChannelScheme scheme, String place, boolean once) {
+
+    /** One that outlives its guests, unless the scheme is for one guest only. */
+    public VmChannel(ChannelScheme scheme, String place) {
+        this(scheme, place, false);
+    }
 
     /** QEMU's stream framing on a Unix socket. */
     public static VmChannel qemu(Path socket) {
-        return new VmChannel(ChannelScheme.QEMU, socket);
+        return new VmChannel(ChannelScheme.QEMU, socket.toString());
+    }
+
+    /** The place as a path, of a scheme whose places are paths. */
+    public Path path() {
+        return Path.of(place);
+    }
+
+    /** The same, but for its first guest only. */
+    public VmChannel onlyOnce() {
+        return new VmChannel(scheme, place, true);
     }
 
     @Override

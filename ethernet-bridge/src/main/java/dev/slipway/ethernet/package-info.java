@@ -4,7 +4,7 @@
  * <p>Theory of operation: a {@link dev.slipway.ethernet.GuestLink} is both ends of a guest's frame channel. What the
  * guest sends goes to its {@code Receiver}, in place, many frames per read; what is sent to the guest is built in the
  * link's own memory, queued, and written once per turn. A link belongs to one event loop and takes no lock. It
- * outlives the guest's connection: {@link dev.slipway.ethernet.QemuStreamLink} goes on listening, and a VM that comes
+ * outlives the guest's connection: {@link dev.slipway.ethernet.StreamLink} goes on listening, and a VM that comes
  * back finds everything as it was.
  *
  * <p>A channel without offload cuts large units and completes checksums with {@link dev.slipway.ethernet.Segmenter}.
@@ -16,9 +16,9 @@
  * listening socket in the file system is {@link dev.slipway.ethernet.UnixSocketPath}'s matter.
  *
  * <p>Limits: one guest per link; frames up to 65,549 bytes; 1 MiB queued to a guest and a reserve of 256 KiB; each drop
- * has a counter in {@link dev.slipway.ethernet.LinkCounters}. Unix sockets on Linux and macOS.
+ * has a counter in {@link dev.slipway.ethernet.LinkCounters}. Unix sockets and TCP on Linux and macOS.
  *
- * <p>Read first: QEMU's {@code net/stream.c} (the framing), RFC 9293, 791 and 1624 (what cutting a unit changes), RFC
+ * <p>Read first: QEMU's {@code net/stream.c} (the framing), VPNKit's docs/ethernet.md (its handshake), RFC 9293, 791 and 1624 (what cutting a unit changes), RFC
  * 3168 section 6.1.2, virtio 1.3 section 5.1.6 (what a frame's offload fields mean).
  */
 package dev.slipway.ethernet;

@@ -89,8 +89,8 @@ public final class TapLink implements GuestLink {
      * @param place as it was written, for messages; its form is that of {@link TapAddress}
      * @throws SocketPathException that says why there can be no such device
      */
-    public void open(Path place, Receiver to) throws SocketPathException {
-        TapAddress address = TapAddress.parse(place);
+    public void open(String place, Receiver to) throws SocketPathException {
+        TapAddress address = TapAddress.parse(Path.of(place));
         TapDevice opened;
         try {
             opened = TapDevice.open(address.namespace(), address.device(), mtu, QUEUE);

@@ -42,7 +42,8 @@ final class FakeGuest implements AutoCloseable {
         return frame;
     }
 
-    private byte[] read(int length) throws IOException {
+    /** So many bytes as they come. */
+    byte[] read(int length) throws IOException {
         ByteBuffer buffer = ByteBuffer.allocate(length);
         while (buffer.hasRemaining()) {
             if (socket.read(buffer) < 0) {

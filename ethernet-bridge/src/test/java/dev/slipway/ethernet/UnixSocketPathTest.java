@@ -58,7 +58,7 @@ class UnixSocketPathTest {
         assertThatThrownBy(() -> UnixSocketPath.prepare(tooLong))
                 .isInstanceOfSatisfying(SocketPathException.class, e -> {
                     assertThat(e.reason()).isEqualTo(Reason.TOO_LONG);
-                    assertThat(e.path()).isEqualTo(tooLong);
+                    assertThat(e.place()).isEqualTo("" + tooLong);
                 })
                 .hasMessageContaining(tooLong.toString())
                 .hasMessageContaining("" + UnixSocketPath.PLATFORM_LIMIT);

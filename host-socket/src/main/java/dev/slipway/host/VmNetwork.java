@@ -7,9 +7,11 @@ import dev.slipway.ethernet.CaptureFile;
 import dev.slipway.ethernet.CaptureLink;
 import dev.slipway.ethernet.FaultyLink;
 import dev.slipway.ethernet.GuestLink;
-import dev.slipway.ethernet.QemuStreamLink;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.SocketPathException.Reason;
+import dev.slipway.ethernet.StreamFraming;
+import dev.slipway.ethernet.StreamLink;
+import dev.slipway.ethernet.TcpAddress;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.ethernet.VmChannel;
 import dev.slipway.posix.Errno;
@@ -19,7 +21,7 @@ import dev.slipway.tap.TapLink;
 import io.netty.channel.EventLoop;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import java.io.IOException;
-import java.nio.file.Path;
+import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -46,6 +48,7 @@ public final class VmNetwork implements AutoCloseable {
     private final Transport transport;
     private final LeaseTable leases;
     private final Optional<LeaseFile> leaseFile;
+    private final VpnkitGuests vpnkitGuests;
     private final LocalNames names;
     private final List<MultiThreadIoEventLoopGroup> loops = new ArrayList<>();
     private MultiThreadIoEventLoopGroup control;
@@ -61,6 +64,7 @@ public final class VmNetwork implements AutoCloseable {
         transport = settings.transport();
         leases = new LeaseTable(settings.stack(), settings.dhcp());
         leaseFile = settings.leaseFile().map(path -> LeaseFile.start(path, leases));
+        vpnkitGuests = new VpnkitGuests(settings.stack(), leases);
         names = new LocalNames(settings.stack(), leases);
         settings.resolver().zones().forEach(names::add);
     }
@@ -158,21 +162,31 @@ public final class VmNetwork implements AutoCloseable {
     }
 
     private Channel make(VmChannel channel, EventLoop loop, int mtu) throws SocketPathException {
-        Path place = channel.place();
         return switch (channel.scheme()) {
-            case QEMU -> {
-                QemuStreamLink link = new QemuStreamLink(loop, transport, mtu);
-                yield new Channel(link, receiver -> link.listen(place, receiver));
+            case QEMU -> listening(channel, new StreamLink(loop, transport, StreamFraming.QEMU, mtu));
+            case HYPERKIT -> listening(channel, StreamLink.hyperkit(loop, transport, vpnkitGuests, mtu));
+            case VPNKIT -> listening(channel, StreamLink.vpnkit(loop, transport, vpnkitGuests, mtu));
+            case QEMU_TCP -> {
+                StreamLink link = new StreamLink(loop, transport, StreamFraming.QEMU, mtu);
+                InetSocketAddress at = TcpAddress.parse(channel.place());
+                if (!at.getAddress().isLoopbackAddress()) {
+                    LOG.warn("{}: whoever reaches this port over the network can be the VM", channel);
+                }
+                yield new Channel(link, receiver -> link.listen(at, receiver));
             }
             case TAP -> {
                 if (transport != Transport.NATIVE) {
                     throw new SocketPathException(
-                            place, Reason.NO_DEVICE, "TAP devices need Linux and --transport native");
+                            channel.place(), Reason.NO_DEVICE, "TAP devices need Linux and --transport native");
                 }
                 TapLink link = new TapLink(loop, mtu);
-                yield new Channel(link, receiver -> link.open(place, receiver));
+                yield new Channel(link, receiver -> link.open(channel.place(), receiver));
             }
         };
+    }
+
+    private static Channel listening(VmChannel channel, StreamLink link) {
+        return new Channel(link, receiver -> link.listen(channel.path(), receiver));
     }
 
     /** Changes what guests may reach, for connections that begin from now on and for each datagram. */

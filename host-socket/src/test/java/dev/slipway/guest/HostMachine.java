@@ -39,6 +39,9 @@ final class HostMachine implements AutoCloseable {
     /** The JVM's option that says how large the backend's heap may be: it takes the place of the usual one. */
     private static final String HEAP = "-Xmx";
 
+    /** Stands in an option for the machine's folder, which is not known before it is there. */
+    static final String IN_FOLDER = "{folder}";
+
     private static final Duration START = Duration.ofSeconds(20);
 
     private final List<AutoCloseable> parts = new ArrayList<>();
@@ -139,7 +142,7 @@ final class HostMachine implements AutoCloseable {
             if (option.startsWith(HEAP)) {
                 command.replaceAll(word -> word.startsWith(HEAP) ? option : word);
             } else {
-                command.add(option);
+                command.add(option.replace(IN_FOLDER, directory.toString()));
             }
         }
         backendProcess = host.start(directory.resolve("backend.log"), command);

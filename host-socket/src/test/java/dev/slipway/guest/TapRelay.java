@@ -4,11 +4,9 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.net.StandardProtocolFamily;
-import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.SocketChannel;
+import java.nio.channels.ByteChannel;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -30,7 +28,7 @@ final class TapRelay implements AutoCloseable {
     private final AtomicLong refusedByTap = new AtomicLong();
     private volatile FrameCapture capture;
     private volatile boolean stopping;
-    private SocketChannel socket;
+    private ByteChannel socket;
     private Thread fromGuest;
     private Thread toGuest;
 
@@ -39,10 +37,14 @@ final class TapRelay implements AutoCloseable {
         this.tap = tap;
     }
 
-    /** Begins to relay. */
+    /** Begins to relay to a Unix socket. */
     void connect(Path path) throws IOException {
-        socket = SocketChannel.open(StandardProtocolFamily.UNIX);
-        socket.connect(UnixDomainSocketAddress.of(path));
+        connect(GuestWire.qemu(path));
+    }
+
+    /** Begins to relay to a channel whose framing is QEMU's, here. */
+    void connect(ByteChannel wire) {
+        socket = wire;
         stopping = false;
         fromGuest = Thread.ofPlatform().daemon().name("tap to socket").start(this::relayFromGuest);
         toGuest = Thread.ofPlatform().daemon().name("socket to tap").start(this::relayToGuest);

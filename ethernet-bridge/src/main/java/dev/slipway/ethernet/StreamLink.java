@@ -4,6 +4,7 @@ import dev.slipway.ethernet.SocketPathException.Reason;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelHandlerContext;
@@ -11,27 +12,38 @@ import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
 import io.netty.channel.ReflectiveChannelFactory;
+import io.netty.channel.socket.SocketChannel;
 import io.netty.util.concurrent.ScheduledFuture;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * QEMU's stream framing on a listening Unix socket ({@code -netdev stream,addr.type=unix}): each frame behind its
- * length, four bytes in network order. It carries no offload, so large units are cut and checksums completed here.
+ * Frames in a stream, each behind its length ({@link StreamFraming}), perhaps after a {@link Handshake}: on a listening
+ * Unix socket or TCP port. It carries no offload, so large units are cut and checksums completed here.
  *
  * <p>One guest at a time. Whoever connects while one is attached waits for {@link #GRACE_MILLIS}: if the old
  * connection ends meanwhile (a VM that crashed and was started again may be back before its end was read) the newcomer
- * is attached, else it is closed and counted. The end of a connection is noticed at once, and the link listens on.
+ * is attached, else it is closed and counted; a connection that is still in its handshake by then gives way to it. The
+ * end of a connection is noticed at once, and the link listens on.
  *
  * <p>Limits: frames of up to {@link Frame#MAX_LENGTH} bytes are handed over, those of up to 128 KiB are stepped over
  * and counted, a longer length ends the connection. 1 MiB is queued to the guest, and 256 KiB of frames that cannot
- * wait; beyond that a frame is dropped and counted. At most 1 MiB is read in one turn of the event loop.
+ * wait; beyond that a frame is dropped and counted. At most 1 MiB is read in one turn of the event loop. A handshake
+ * takes {@link #HANDSHAKE_MILLIS} at most.
  */
-public final class QemuStreamLink implements GuestLink {
+public final class StreamLink implements GuestLink {
 
     /** How long a second connection waits for the end of the first, in milliseconds. */
     public static final int GRACE_MILLIS = 250;
+
+    /** How long a handshake may take, in milliseconds. */
+    public static final int HANDSHAKE_MILLIS = 5_000;
 
     /** What the kernel is asked to hold for a guest that reads slower than frames come, in bytes. */
     private static final int SEND_BUFFER = 4 << 20;
@@ -39,20 +51,31 @@ public final class QemuStreamLink implements GuestLink {
     /** The longest that accepting rests when the process has no descriptor left, in milliseconds. */
     private static final int ACCEPT_PAUSE_MILLIS = 1000;
 
+    private static final Logger LOG = LoggerFactory.getLogger(StreamLink.class);
+
     private final EventLoop loop;
     private final Transport transport;
+    private final StreamFraming framing;
+    private final Optional<Handshake.Factory> handshakes;
     private final LinkCounters counters = new LinkCounters();
     private final FailureLog failures = new FailureLog(counters);
-    private final StreamInput input = new StreamInput(counters);
+    private final StreamInput input;
     private final StreamOutput output;
     private final Runnable ready = this::deliverReady;
 
     private Receiver receiver;
-    private UnixSocketPath place;
+    private String place = "";
+    private UnixSocketPath socketFile;
     private Channel server;
     private Channel guest;
     private Channel waiting;
     private ScheduledFuture<?> patience;
+    /** What is left to be said before frames; null when a guest is attached, or nobody is there. */
+    private Handshake handshake;
+
+    private ScheduledFuture<?> handshakeEnd;
+    private byte[] step;
+    private String lastRefusal = "";
     private boolean readyPosted;
     private boolean closed;
 
@@ -60,12 +83,46 @@ public final class QemuStreamLink implements GuestLink {
      * Makes a link that does not listen yet.
      *
      * @param loop the event loop that owns it, of the given transport
+     * @param framing how frames stand in the stream
+     * @param handshakes what is said before them, if anything is
      * @param mtu bytes of the largest IP packet that the guest takes
      */
-    public QemuStreamLink(EventLoop loop, Transport transport, int mtu) {
+    private StreamLink(
+            EventLoop loop,
+            Transport transport,
+            StreamFraming framing,
+            Optional<Handshake.Factory> handshakes,
+            int mtu) {
         this.loop = loop;
         this.transport = transport;
-        this.output = new StreamOutput(mtu + EthernetFrame.HEADER_LENGTH, counters, this::postReady);
+        this.framing = framing;
+        this.handshakes = handshakes;
+        this.input = new StreamInput(framing, counters);
+        this.output = new StreamOutput(framing, mtu + EthernetFrame.HEADER_LENGTH, counters, this::postReady);
+    }
+
+    /**
+     * A link without a handshake, which does not listen yet.
+     *
+     * @param loop the event loop that owns it, of the given transport
+     * @param mtu bytes of the largest IP packet that the guest takes
+     */
+    public StreamLink(EventLoop loop, Transport transport, StreamFraming framing, int mtu) {
+        this(loop, transport, framing, Optional.empty(), mtu);
+    }
+
+    /** A link in VPNKit's protocol, with its handshake. */
+    public static StreamLink vpnkit(
+            EventLoop loop, Transport transport, VpnkitHandshake.Identities identities, int mtu) {
+        return new StreamLink(
+                loop, transport, StreamFraming.HYPERKIT, Optional.of(VpnkitHandshake.vpnkit(mtu, identities)), mtu);
+    }
+
+    /** A link for HyperKit as gvproxy serves it: VPNKit's handshake, of which nothing is checked. */
+    public static StreamLink hyperkit(
+            EventLoop loop, Transport transport, VpnkitHandshake.Identities identities, int mtu) {
+        return new StreamLink(
+                loop, transport, StreamFraming.HYPERKIT, Optional.of(VpnkitHandshake.gvproxy(mtu, identities)), mtu);
     }
 
     /**
@@ -75,13 +132,40 @@ public final class QemuStreamLink implements GuestLink {
      * @throws SocketPathException if no socket can be made there; a stale one, on which nobody listens, is replaced
      */
     public void listen(Path path, Receiver to) throws SocketPathException {
+        onLoop(path.toString(), () -> listenOnLoop(path, to));
+    }
+
+    /**
+     * Listens on a TCP port. Whoever can connect to it is the guest, so it should be one of this machine's loopback. To
+     * be called once, from any thread; the receiver's methods run on the event loop.
+     *
+     * @param at an address of this machine, resolved, and a port; 0 for any free one
+     * @return where it listens
+     * @throws SocketPathException if it cannot
+     */
+    public InetSocketAddress listen(InetSocketAddress at, Receiver to) throws SocketPathException {
+        String name = at.getAddress().getHostAddress() + ":" + at.getPort();
+        onLoop(name, () -> {
+            Channel listening = new ReflectiveChannelFactory<>(transport.tcpServerChannel()).newChannel();
+            listening.config().setOption(ChannelOption.SO_REUSEADDR, true);
+            bind(listening, at, name);
+            begin(name, listening, to);
+        });
+        return (InetSocketAddress) server.localAddress();
+    }
+
+    private interface Step {
+        void run() throws SocketPathException;
+    }
+
+    private void onLoop(String name, Step task) throws SocketPathException {
         if (loop.inEventLoop()) {
-            listenOnLoop(path, to);
+            task.run();
             return;
         }
         try {
             loop.submit(() -> {
-                        listenOnLoop(path, to);
+                        task.run();
                         return null;
                     })
                     .get();
@@ -89,29 +173,21 @@ public final class QemuStreamLink implements GuestLink {
             if (e.getCause() instanceof SocketPathException refused) {
                 throw refused;
             }
-            throw new IllegalStateException("cannot listen on " + path, e.getCause());
+            throw new IllegalStateException("cannot listen on " + name, e.getCause());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new SocketPathException(path, Reason.REFUSED, "interrupted while binding it", e);
+            throw new SocketPathException(name, Reason.REFUSED, "interrupted while binding it", e);
         }
     }
 
     private void listenOnLoop(Path path, Receiver to) throws SocketPathException {
-        if (closed || server != null) {
-            throw new IllegalStateException(closed ? "the link is closed" : "the link listens already");
-        }
         UnixSocketPath prepared = UnixSocketPath.prepare(path);
         Channel listening = new ReflectiveChannelFactory<>(transport.unixServerChannel()).newChannel();
-        listening.pipeline().addLast(new Accepting());
-        // On the loop's own thread both are done when they return.
-        ChannelFuture step = loop.register(listening);
-        if (step.isSuccess()) {
-            step = listening.bind(transport.unixAddress(prepared.bindTo()));
-        }
-        if (!step.isSuccess()) {
-            listening.close();
+        try {
+            bind(listening, transport.unixAddress(prepared.bindTo()), path.toString());
+        } catch (SocketPathException e) {
             prepared.abandon();
-            throw new SocketPathException(path, Reason.REFUSED, "cannot listen on it: " + step.cause(), step.cause());
+            throw e;
         }
         try {
             prepared.publish();
@@ -119,8 +195,30 @@ public final class QemuStreamLink implements GuestLink {
             listening.close();
             throw e;
         }
+        socketFile = prepared;
+        begin(path.toString(), listening, to);
+    }
+
+    /** On the loop's own thread, where both steps are done when they return. */
+    private void bind(Channel listening, SocketAddress at, String name) throws SocketPathException {
+        if (closed || server != null) {
+            throw new IllegalStateException(closed ? "the link is closed" : "the link listens already");
+        }
+        listening.pipeline().addLast(new Accepting());
+        ChannelFuture done = loop.register(listening);
+        if (done.isSuccess()) {
+            done = listening.bind(at);
+        }
+        if (!done.isSuccess()) {
+            listening.close();
+            throw new SocketPathException(
+                    name, Reason.REFUSED, "cannot listen on it: " + done.cause().getMessage(), done.cause());
+        }
+    }
+
+    private void begin(String name, Channel listening, Receiver to) {
+        place = name;
         receiver = to;
-        place = prepared;
         server = listening;
     }
 
@@ -146,7 +244,7 @@ public final class QemuStreamLink implements GuestLink {
 
     @Override
     public boolean isAttached() {
-        return guest != null;
+        return guest != null && handshake == null;
     }
 
     @Override
@@ -167,7 +265,9 @@ public final class QemuStreamLink implements GuestLink {
         closed = true;
         if (server != null) {
             server.close();
-            place.remove();
+            if (socketFile != null) {
+                socketFile.remove();
+            }
         }
         dismissWaiting();
         if (guest != null) {
@@ -193,6 +293,11 @@ public final class QemuStreamLink implements GuestLink {
     }
 
     private void refuseWaiting() {
+        if (handshake != null) {
+            // Who cannot say who it is does not keep out who perhaps can.
+            detach(guest, "another connection came while it was in its handshake");
+            return;
+        }
         counters.refusedConnection();
         dismissWaiting();
     }
@@ -208,22 +313,79 @@ public final class QemuStreamLink implements GuestLink {
     private void attach(Channel newcomer) {
         guest = newcomer;
         input.open();
-        output.open(newcomer);
-        counters.connection();
         newcomer.config().setRecvByteBufAllocator(input);
         // The kernel gives what its own limit allows. With more on the way, both sides wake up less often.
         newcomer.config().setOption(ChannelOption.SO_SNDBUF, SEND_BUFFER);
+        if (newcomer instanceof SocketChannel) {
+            newcomer.config().setOption(ChannelOption.TCP_NODELAY, true);
+        }
         newcomer.pipeline().addLast(new Connection());
         // Reading begins in a later event, after the receiver has heard of the guest.
         newcomer.config().setAutoRead(false);
         loop.register(newcomer);
+        if (handshakes.isPresent()) {
+            handshake = handshakes.get().begin();
+            handshakeEnd = loop.schedule(
+                    () -> detach(newcomer, "its handshake took longer than " + HANDSHAKE_MILLIS / 1000 + " s"),
+                    HANDSHAKE_MILLIS,
+                    TimeUnit.MILLISECONDS);
+        } else {
+            attached(newcomer);
+        }
+        if (guest == newcomer) {
+            newcomer.config().setAutoRead(true);
+        }
+    }
+
+    /** The connection is a guest's from now on. */
+    private void attached(Channel newcomer) {
+        output.open(newcomer);
+        counters.connection();
         try {
             receiver.attached();
         } catch (RuntimeException | OutOfMemoryError e) {
             failures.log("attached", e);
         }
-        if (guest == newcomer) {
-            newcomer.config().setAutoRead(true);
+    }
+
+    /**
+     * Goes on with the handshake as far as what was read goes.
+     *
+     * @return null, or why the connection ends
+     */
+    private String shakeHands(Channel connection) {
+        while (handshake != null && input.available() >= handshake.wanted()) {
+            if (handshake.wanted() == 0) {
+                endHandshake();
+                attached(connection);
+                return null;
+            }
+            if (step == null || step.length < handshake.wanted()) {
+                step = new byte[handshake.wanted()];
+            }
+            input.take(step, handshake.wanted());
+            Handshake.Step next = handshake.step(step);
+            if (next.answer().length > 0) {
+                connection.writeAndFlush(Unpooled.wrappedBuffer(next.answer()));
+            }
+            if (next.refusal() != null) {
+                return next.refusal();
+            }
+        }
+        return null;
+    }
+
+    private void endHandshake() {
+        handshake = null;
+        handshakeEnd.cancel(false);
+    }
+
+    /** Tells why a connection did not become a guest's, unless that was the reason last time: it may come every 100 ms. */
+    private void refused(String reason) {
+        counters.failedHandshake();
+        if (!reason.equals(lastRefusal)) {
+            lastRefusal = reason;
+            LOG.info("{}: a connection was ended: {}; those with the same reason are only counted", place, reason);
         }
     }
 
@@ -231,11 +393,16 @@ public final class QemuStreamLink implements GuestLink {
         if (connection != guest) {
             return;
         }
+        boolean wasGuest = handshake == null;
         release();
-        try {
-            receiver.detached(reason);
-        } catch (RuntimeException | OutOfMemoryError e) {
-            failures.log("detached", e);
+        if (wasGuest) {
+            try {
+                receiver.detached(reason);
+            } catch (RuntimeException | OutOfMemoryError e) {
+                failures.log("detached", e);
+            }
+        } else {
+            refused(reason);
         }
         if (waiting != null && guest == null && !closed) {
             Channel next = waiting;
@@ -248,6 +415,9 @@ public final class QemuStreamLink implements GuestLink {
     private void release() {
         Channel connection = guest;
         guest = null;
+        if (handshake != null) {
+            endHandshake();
+        }
         input.close();
         // Without this Netty may go on to read from the descriptor that it has just closed.
         connection.config().setAutoRead(false);
@@ -308,7 +478,15 @@ public final class QemuStreamLink implements GuestLink {
         }
 
         private void received(Channel connection) {
-            String lost = input.deliver(receiver, failures);
+            String lost = null;
+            if (handshake != null) {
+                lost = shakeHands(connection);
+                if (lost != null || handshake != null) {
+                    next(connection, lost);
+                    return;
+                }
+            }
+            lost = input.deliver(receiver, failures);
             if (connection != guest) {
                 return;
             }
@@ -317,6 +495,10 @@ public final class QemuStreamLink implements GuestLink {
             } catch (RuntimeException | OutOfMemoryError e) {
                 failures.log("end of batch", e);
             }
+            next(connection, lost);
+        }
+
+        private void next(Channel connection, String lost) {
             if (lost != null) {
                 detach(connection, lost);
             } else if (connection == guest) {
@@ -326,7 +508,11 @@ public final class QemuStreamLink implements GuestLink {
 
         @Override
         public void channelInactive(ChannelHandlerContext context) {
-            detach(context.channel(), "the guest closed the connection" + input.position());
+            detach(
+                    context.channel(),
+                    handshake != null
+                            ? "it was closed in its handshake, after " + input.available() + " bytes of a message"
+                            : "the guest closed the connection" + input.position());
         }
 
         @Override

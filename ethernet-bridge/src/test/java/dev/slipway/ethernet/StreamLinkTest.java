@@ -10,7 +10,10 @@ import io.netty.channel.MultiThreadIoEventLoopGroup;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -36,7 +39,7 @@ import org.pcap4j.packet.TcpPacket;
 @Timeout(60)
 @ParameterizedClass
 @MethodSource("transports")
-class QemuStreamLinkTest {
+class StreamLinkTest {
 
     private static final int MTU = 1500;
 
@@ -49,7 +52,7 @@ class QemuStreamLinkTest {
     private final RecordingReceiver receiver = new RecordingReceiver();
     private MultiThreadIoEventLoopGroup group;
     private EventLoop loop;
-    private QemuStreamLink link;
+    private StreamLink link;
     private Path path;
 
     /** The one that the build asks for, or all that there are. */
@@ -64,7 +67,7 @@ class QemuStreamLinkTest {
         group = new MultiThreadIoEventLoopGroup(1, transport.ioHandlerFactory());
         loop = group.next();
         path = folder.resolve("vm.sock");
-        link = new QemuStreamLink(loop, transport, MTU);
+        link = new StreamLink(loop, transport, StreamFraming.QEMU, MTU);
         link.listen(path, receiver);
     }
 
@@ -442,13 +445,43 @@ class QemuStreamLinkTest {
 
     @Test
     void aStaleSocketIsReplacedAndOneInUseIsNot() throws Exception {
-        assertThatThrownBy(() -> new QemuStreamLink(loop, transport, MTU).listen(path, receiver))
+        assertThatThrownBy(() -> new StreamLink(loop, transport, StreamFraming.QEMU, MTU).listen(path, receiver))
                 .isInstanceOf(SocketPathException.class)
                 .hasMessageContaining("in use");
         assertThat(Files.getAttribute(path, "unix:mode").toString()).isEqualTo("" + (0140000 | 0600));
         // That check has connected, and gone.
         assertThat(receiver.nextEvent()).isEqualTo("attached");
         assertThat(receiver.nextEvent()).startsWith("detached: ");
+    }
+
+    @Test
+    void tcpConnectionIsAGuestAsWell() throws Exception {
+        StreamLink tcp = new StreamLink(loop, transport, StreamFraming.QEMU, MTU);
+        InetSocketAddress at = tcp.listen(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), receiver);
+        try (SocketChannel guest = SocketChannel.open(at)) {
+            assertThat(receiver.nextEvent()).isEqualTo("attached");
+            guest.write(ByteBuffer.allocate(64).putInt(60).put(random(60, 1)).flip());
+            assertThat(receiver.nextFrame()).isEqualTo(random(60, 1));
+            onLoop(() -> {
+                tcp.send(tcp.begin(61));
+                tcp.flush();
+                return null;
+            });
+            ByteBuffer answer = ByteBuffer.allocate(65);
+            while (answer.hasRemaining()) {
+                assertThat(guest.read(answer)).isPositive();
+            }
+            assertThat(answer.flip().getInt()).isEqualTo(61);
+            assertThatThrownBy(() -> new StreamLink(loop, transport, StreamFraming.QEMU, MTU).listen(at, receiver))
+                    .isInstanceOf(SocketPathException.class)
+                    .hasMessageContaining("127.0.0.1:" + at.getPort());
+        } finally {
+            onLoop(() -> {
+                tcp.close();
+                return null;
+            });
+        }
+        assertThat(onLoop(() -> tcp.isReleased())).isTrue();
     }
 
     private FakeGuest attach() throws IOException, InterruptedException {

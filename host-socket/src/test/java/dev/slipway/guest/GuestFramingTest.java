@@ -1,0 +1,156 @@
+package dev.slipway.guest;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.slipway.guest.Payload.Background;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.channels.ByteChannel;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/** A guest with a real kernel on each kind of socket: a lease, 64 MiB down and up byte for byte, gone and back again. */
+@Tag("guest")
+@Timeout(120)
+@ExtendWith(NeedsNamespaces.class)
+class GuestFramingTest {
+
+    private static final int MIB = 1 << 20;
+    private static final String UUID = "8d3a1c52-9f0e-4b7d-a6c1-2e5f90b7d413";
+
+    private HostMachine machine;
+    private Namespace guest;
+    private TapRelay relay;
+    private String channel;
+
+    @AfterEach
+    void stop() {
+        if (machine != null) {
+            machine.close();
+        }
+    }
+
+    @Test
+    void qemuOnTcp() throws IOException {
+        int port = freePort();
+        start("qemu-tcp:" + port, "qemu-tcp:127.0.0.1:" + port);
+        servesAGuest(() -> machine.host().call(() -> GuestWire.qemuTcp(port)));
+    }
+
+    @Test
+    void hyperkitAsWithGvproxy() throws IOException {
+        startOnSocket("hyperkit");
+        servesAGuest(() -> GuestWire.vpnkit(machine.directory().resolve("framed.sock"), UUID));
+    }
+
+    @Test
+    void vpnkitWithAMacAddressAndALeaseThatOutliveTheConnection() throws IOException {
+        startOnSocket("vpnkit");
+        String[] first = new String[1];
+        servesAGuest(() -> {
+            GuestWire.Vpnkit wire = GuestWire.vpnkit(machine.directory().resolve("framed.sock"), UUID);
+            assertThat(wire.mtu()).isEqualTo(1500);
+            assertThat(wire.mac()).isEqualTo("02:50:00:00:00:01");
+            if (first[0] == null) {
+                guest.ip("link set eth0 address " + wire.mac());
+            }
+            first[0] = wire.mac();
+            return wire;
+        });
+    }
+
+    private void startOnSocket(String scheme) throws IOException {
+        start(scheme + ":" + HostMachine.IN_FOLDER + "/framed.sock", scheme + ":");
+    }
+
+    private void start(String vm, String named) throws IOException {
+        guest = Namespace.create("framed");
+        machine = HostMachine.start(Backend.SLIPWAY, "--vm", vm);
+        machine.add(guest);
+        relay = machine.add(new TapRelay(guest.call(() -> LinuxCalls.openTap("eth0"))));
+        guest.ip("link set eth0 txqueuelen 20000");
+        channel = named;
+    }
+
+    private interface Connecting {
+        ByteChannel connect() throws IOException;
+    }
+
+    private void servesAGuest(Connecting connecting) throws IOException {
+        relay.connect(connecting.connect());
+        guest.ip("link set eth0 up");
+        String address = lease();
+        try (ServerSocketChannel listener = machine.internet().listen(HostMachine.INTERNET, 0);
+                SocketChannel client = guest.connect(
+                        new InetSocketAddress(
+                                HostMachine.INTERNET, ((InetSocketAddress) listener.getLocalAddress()).getPort()),
+                        NamespaceGuest.CONNECT);
+                SocketChannel server = listener.accept()) {
+            for (List<SocketChannel> way : List.of(List.of(client, server), List.of(server, client))) {
+                Payload payload = Payload.next();
+                Background<Long> sending = payload.sendInBackground(way.get(0), 64L * MIB);
+                payload.receive(way.get(1), 64L * MIB);
+                sending.join();
+            }
+            // The cable is pulled and plugged in again, under a connection.
+            relay.disconnect();
+            relay.connect(connecting.connect());
+            Payload payload = Payload.next();
+            Background<Long> sending = payload.sendInBackground(client, MIB);
+            payload.receive(server, MIB);
+            sending.join();
+        }
+        assertThat(lease()).as("the address after coming back").isEqualTo(address);
+        assertThat(value("connections")).isEqualTo(2);
+        assertThat(value("stackFailures")).isZero();
+        assertThat(value("linkFailures")).isZero();
+        assertThat(machine.backendOutput()).doesNotContain("LEAK:");
+    }
+
+    private String lease() throws IOException {
+        guest.run(
+                        "busybox",
+                        "udhcpc",
+                        "-i",
+                        "eth0",
+                        "-f",
+                        "-n",
+                        "-q",
+                        "-t",
+                        "10",
+                        "-T",
+                        "1",
+                        "-s",
+                        Lease.writeScript(machine.directory()).toString())
+                .orFail();
+        return Lease.take(machine.directory()).address();
+    }
+
+    private long value(String counter) throws IOException {
+        String all = machine.host()
+                .run(
+                        "curl",
+                        "-sS",
+                        "-m",
+                        "5",
+                        "--unix-socket",
+                        machine.apiSocket().toString(),
+                        "http://x/v1/status")
+                .orFail()
+                .output();
+        return Long.parseLong(
+                all.substring(all.indexOf("\"" + channel)).replaceAll("(?s).*?\"" + counter + "\":([0-9]+).*", "$1"));
+    }
+
+    private int freePort() throws IOException {
+        try (ServerSocketChannel probe = ServerSocketChannel.open().bind(new InetSocketAddress("127.0.0.1", 0))) {
+            return ((InetSocketAddress) probe.getLocalAddress()).getPort();
+        }
+    }
+}
