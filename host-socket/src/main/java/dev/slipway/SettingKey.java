@@ -9,8 +9,9 @@ enum SettingKey {
             Kind.LIST,
             "Where a VM connects; Slipway creates it. The scheme says how frames come: qemu:PATH is a socket for"
                     + " QEMU's -netdev stream, qemu-tcp:[HOST:]PORT the same on TCP, vpnkit:PATH and hyperkit:PATH are"
-                    + " VPNKit's protocol and gvproxy's, tap:NETNS[/IF] is a TAP device in a network namespace. May be"
-                    + " given several times, each VM has a network of its own."),
+                    + " VPNKit's protocol and gvproxy's, dgram:PATH, vfkit:PATH and bess:PATH carry a frame in each"
+                    + " packet (Linux), tap:NETNS[/IF] is a TAP device in a network namespace. May be given several"
+                    + " times, each VM has a network of its own."),
     API("PATH", Kind.ONE, "Unix socket of the control API (mode 0600). Default: none"),
     PUBLISH(
             "[ADDR:]HOST:GUEST[/udp][@VM]",

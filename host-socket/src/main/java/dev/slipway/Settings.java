@@ -77,7 +77,7 @@ public record Settings(
     private static final List<String> ON_OFF = List.of("on", "off");
     private static final List<String> UDP_NATS = List.of("full-cone", "symmetric");
     private static final List<String> LOG_LEVELS = List.of("error", "warn", "info", "debug", "trace");
-    private static final List<String> LATER_SCHEMES = List.of("dgram", "vfkit", "bess", "vhost-user");
+    private static final List<String> LATER_SCHEMES = List.of("vhost-user");
 
     public Settings {
         vms = List.copyOf(vms);
@@ -176,7 +176,8 @@ public record Settings(
         return new VmChannel(
                 known.get(),
                 switch (known.get()) {
-                    case QEMU, HYPERKIT, VPNKIT -> path(value, place).toString();
+                    case QEMU, HYPERKIT, VPNKIT, DGRAM, VFKIT, BESS ->
+                        path(value, place).toString();
                     case QEMU_TCP -> tcp(value, place);
                     case TAP -> device(value, path(value, place)).toString();
                 });

@@ -14,6 +14,12 @@ public enum ChannelScheme {
     HYPERKIT("hyperkit", true),
     /** VPNKit's protocol: behind the colon stands the path of a Unix socket. */
     VPNKIT("vpnkit", true),
+    /** Datagrams of QEMU's {@code -netdev dgram}: behind the colon stands the path of a Unix socket. */
+    DGRAM("dgram", true),
+    /** Datagrams of vfkit, perhaps after its greeting: behind the colon stands the path of a Unix socket. */
+    VFKIT("vfkit", true),
+    /** Packets on a connection, of BESS and User Mode Linux: behind the colon stands the path of a Unix socket. */
+    BESS("bess", true),
     /** A TAP device in a network namespace of this host: behind the colon stands {@code NETNS[/IF]}. */
     TAP("tap", false);
 

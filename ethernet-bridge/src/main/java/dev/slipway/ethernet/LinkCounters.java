@@ -38,6 +38,13 @@ public final class LinkCounters {
         dropsToGuest += frames;
     }
 
+    /** A frame that was counted as gone to the guest was dropped after all. */
+    void lostToGuest(int frameLength) {
+        framesToGuest--;
+        bytesToGuest -= frameLength;
+        dropsToGuest++;
+    }
+
     /** A guest attached. */
     public void connection() {
         connections++;

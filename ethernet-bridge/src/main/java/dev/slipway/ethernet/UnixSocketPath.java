@@ -60,6 +60,20 @@ public final class UnixSocketPath {
      *     socket in use or by something that is not a socket
      */
     public static UnixSocketPath prepare(Path path) throws SocketPathException {
+        check(path);
+        return new UnixSocketPath(path, privatePlace(path));
+    }
+
+    /**
+     * The same for a socket that is bound where it will be, because others learn its name from it, and that is private
+     * from the first moment by other means.
+     */
+    public static UnixSocketPath prepareInPlace(Path path) throws SocketPathException {
+        check(path);
+        return new UnixSocketPath(path, path);
+    }
+
+    private static void check(Path path) throws SocketPathException {
         int length = bytes(path);
         if (length >= PLATFORM_LIMIT) {
             throw new SocketPathException(
@@ -84,7 +98,6 @@ public final class UnixSocketPath {
             throw new SocketPathException(
                     path, Reason.FOLDER_NOT_WRITABLE, "the folder " + folder + " is not writable");
         }
-        return new UnixSocketPath(path, privatePlace(path));
     }
 
     private static int bytes(Path path) {

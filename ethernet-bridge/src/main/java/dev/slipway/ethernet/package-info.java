@@ -7,6 +7,8 @@
  * outlives the guest's connection: {@link dev.slipway.ethernet.StreamLink} goes on listening, and a VM that comes
  * back finds everything as it was.
  *
+ * <p>{@link dev.slipway.ethernet.PacketLink} does the same for channels in which each frame is a packet of its own.
+ *
  * <p>A channel without offload cuts large units and completes checksums with {@link dev.slipway.ethernet.Segmenter}.
  * {@link dev.slipway.ethernet.CaptureLink} (a packet capture) and {@link dev.slipway.ethernet.FaultyLink} (loss,
  * reordering and other misery, from a seed) are decorators: they stand between any link and its owner, in both
@@ -16,7 +18,7 @@
  * listening socket in the file system is {@link dev.slipway.ethernet.UnixSocketPath}'s matter.
  *
  * <p>Limits: one guest per link; frames up to 65,549 bytes; 1 MiB queued to a guest and a reserve of 256 KiB; each drop
- * has a counter in {@link dev.slipway.ethernet.LinkCounters}. Unix sockets and TCP on Linux and macOS.
+ * has a counter in {@link dev.slipway.ethernet.LinkCounters}. Unix sockets and TCP on Linux and macOS; packets on Linux only.
  *
  * <p>Read first: QEMU's {@code net/stream.c} (the framing), VPNKit's docs/ethernet.md (its handshake), RFC 9293, 791 and 1624 (what cutting a unit changes), RFC
  * 3168 section 6.1.2, virtio 1.3 section 5.1.6 (what a frame's offload fields mean).

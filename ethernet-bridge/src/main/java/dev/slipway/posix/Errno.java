@@ -17,7 +17,9 @@ public final class Errno {
     public static final int ENFILE = 23;
     public static final int EMFILE = 24;
     public static final int EPIPE = 32;
+    public static final int EBADF = 9;
     public static final int EBADFD = 77;
+    public static final int ENOTSOCK = 88;
     public static final int EMSGSIZE = 90;
     public static final int EPROTONOSUPPORT = 93;
     public static final int EAFNOSUPPORT = 97;
@@ -58,6 +60,8 @@ public final class Errno {
             case ENFILE -> "ENFILE: too many open files in the system";
             case EMFILE -> "EMFILE: too many open files";
             case EPIPE -> "EPIPE: broken pipe";
+            case EBADF -> "EBADF: not an open descriptor";
+            case ENOTSOCK -> "ENOTSOCK: not a socket";
             case EBADFD -> "EBADFD: descriptor in a bad state";
             case EMSGSIZE -> "EMSGSIZE: message too long";
             case EPROTONOSUPPORT -> "EPROTONOSUPPORT: protocol not supported";

@@ -26,6 +26,7 @@ final class MessageHeaders {
     private static final int VECTOR_COUNT = 24;
     private static final int CONTROL = 32;
     private static final int CONTROL_LENGTH = 40;
+    private static final int FLAGS = 48;
     private static final int LENGTH = 56;
 
     private final int capacity;
@@ -66,6 +67,16 @@ final class MessageHeaders {
     void setControl(int index, long address, long length) {
         array.set(ValueLayout.JAVA_LONG, at(index) + CONTROL, address);
         array.set(ValueLayout.JAVA_LONG, at(index) + CONTROL_LENGTH, length);
+    }
+
+    /** Bytes of the peer's address, after a call that filled it in. */
+    int nameLength(int index) {
+        return array.get(ValueLayout.JAVA_INT, at(index) + NAME_LENGTH);
+    }
+
+    /** What the kernel says of a message that it received (MSG_TRUNC, …). */
+    int flags(int index) {
+        return array.get(ValueLayout.JAVA_INT, at(index) + FLAGS);
     }
 
     /** Bytes that the last call passed. */

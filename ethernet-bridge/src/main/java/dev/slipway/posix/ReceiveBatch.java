@@ -7,9 +7,11 @@ import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 
 /**
- * Room for the datagrams that one call receives, and where each came from; for sockets of one family of addresses.
+ *  * Room for the datagrams or packets that one call receives, and where each came from: sockets of one IP family, of both, or
+ * Unix sockets.
  *
- * <p>Each slot takes the largest datagram there is, so none is cut off. The slots are address space of their own, of
+ * <p>Each slot takes the largest datagram of IPv4 there is, so none is cut off; a Unix socket's may be larger, and then
+ * {@link #isCut} tells. The slots are address space of their own, of
  * which the kernel backs only the pages that a datagram has reached: 128 KiB for the small ones of a usual network, 2
  * MiB at most. Memory from an {@link Arena} would be zeroed, and so be backed, from the beginning.
  */
@@ -18,10 +20,15 @@ public final class ReceiveBatch {
     /** Datagrams that one call receives at most. */
     public static final int SLOTS = 32;
 
-    private static final int SLOT = 64 << 10;
+    /** Bytes of a datagram that are kept. */
+    public static final int SLOT_BYTES = 64 << 10;
+
+    private static final int SLOT = SLOT_BYTES;
     private static final long AREA = (long) SLOTS * SLOT;
     private static final int NAME = 16;
     private static final int NAME_V6 = 32;
+    private static final int NAME_UNIX = 112;
+    private static final int MSG_TRUNC = 0x20;
 
     private static final int PROT_READ_WRITE = 0x3;
     private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
@@ -48,12 +55,25 @@ public final class ReceiveBatch {
      * @throws IllegalStateException if the process has no address space left
      */
     public ReceiveBatch(boolean ipv6) {
-        nameSize = ipv6 ? NAME_V6 : NAME;
+        this(ipv6 ? NAME_V6 : NAME);
+    }
+
+    private ReceiveBatch(int nameSize) {
+        this.nameSize = nameSize;
         names = Arena.ofAuto().allocate((long) SLOTS * nameSize, 8);
         for (int i = 0; i < SLOTS; i++) {
             headers.setPiece(i, area.address() + offset(i), SLOT);
             headers.setName(i, nameAddress(i), nameSize);
         }
+    }
+
+    /**
+     * The same for Unix sockets.
+     *
+     * @throws IllegalStateException if the process has no address space left
+     */
+    public static ReceiveBatch ofUnixSocket() {
+        return new ReceiveBatch(NAME_UNIX);
     }
 
     private static MemorySegment map() {
@@ -90,6 +110,21 @@ public final class ReceiveBatch {
     /** Bytes of a datagram. */
     public int length(int index) {
         return headers.length(Objects.checkIndex(index, size));
+    }
+
+    /** Whether a datagram was longer than its slot, {@link #SLOT_BYTES}; what exceeds it is lost. */
+    public boolean isCut(int index) {
+        return (headers.flags(Objects.checkIndex(index, size)) & MSG_TRUNC) != 0;
+    }
+
+    /** Whether a datagram came from a certain address. */
+    public boolean isFrom(int index, SocketAddress address) {
+        return address.equals(names, (long) Objects.checkIndex(index, size) * nameSize, headers.nameLength(index));
+    }
+
+    /** Tells where a datagram came from. */
+    public void source(int index, SocketAddress address) {
+        address.set(names, (long) Objects.checkIndex(index, size) * nameSize, headers.nameLength(index));
     }
 
     /** The IPv4 address that a datagram came from, network order. */

@@ -89,6 +89,18 @@ public final class SendBatch {
         return this;
     }
 
+    /**
+     * Empties the batch and names where the datagrams added next go, each as a message of its own.
+     *
+     * @param peer an address, which is copied; one that names nobody for the peer of a connected socket
+     */
+    public SendBatch to(SocketAddress peer) {
+        destination.set(peer);
+        segmentMax = 0;
+        clear();
+        return this;
+    }
+
     public void clear() {
         size = 0;
         messages = 0;

@@ -21,13 +21,17 @@ public final class Sockets {
     public static final int AF_INET6 = 10;
     public static final int SOCK_STREAM = 1;
     public static final int SOCK_DGRAM = 2;
+    public static final int SOCK_SEQPACKET = 5;
     public static final int SHUT_WR = 1;
     public static final int SOL_SOCKET = 1;
     public static final int SO_REUSEADDR = 2;
+    public static final int SO_TYPE = 3;
     public static final int SO_ERROR = 4;
     public static final int SO_SNDBUF = 7;
     public static final int SO_RCVBUF = 8;
     public static final int SO_LINGER = 13;
+    public static final int SO_ACCEPTCONN = 30;
+    public static final int SO_DOMAIN = 39;
     public static final int SO_PEEK_OFF = 42;
     public static final int SO_MEMINFO = 55;
     public static final int IPPROTO_IP = 0;
@@ -50,6 +54,10 @@ public final class Sockets {
     /** Nobody may fragment what is sent, and what exceeds the path MTU is refused; of both families. */
     private static final int PMTUDISC_DO = 2;
 
+    private static final int F_SETFD = 2;
+    private static final int F_GETFL = 3;
+    private static final int F_SETFL = 4;
+    private static final int FD_CLOEXEC = 1;
     private static final int SOCK_NONBLOCK = 0x800;
     private static final int SOCK_CLOEXEC = 0x80000;
     private static final int MSG_PEEK = 0x2;
@@ -102,6 +110,40 @@ public final class Sockets {
     /** Gives a socket its address and port; port 0 lets the kernel choose one. */
     public int bind(int fd, SocketAddress address) {
         return (int) kernel.call(Number.BIND, fd, address.address(), address.length());
+    }
+
+    /** Waits for connections from now on. */
+    public int listen(int fd, int backlog) {
+        return (int) kernel.call(Number.LISTEN, fd, backlog, 0);
+    }
+
+    /** Takes a connection: its descriptor, which does not block and is closed on exec. */
+    public int accept(int fd) {
+        return (int) kernel.call(Number.ACCEPT4, fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC, 0, 0);
+    }
+
+    /**
+     * Says with what mode a Unix socket is born when it is bound, before it is (unix(7) says nothing of it; Linux takes
+     * the mode of the socket's own inode, and then the umask away from it).
+     */
+    public int setMode(int fd, int mode) {
+        return (int) kernel.call(Number.FCHMOD, fd, mode, 0);
+    }
+
+    /** Makes a descriptor that came from elsewhere one that does not block and is closed on exec. */
+    public int adopt(int fd) {
+        int flags = (int) kernel.call(Number.FCNTL, fd, F_GETFL, 0);
+        if (flags < 0) {
+            return flags;
+        }
+        int result = (int) kernel.call(Number.FCNTL, fd, F_SETFL, flags | SOCK_NONBLOCK);
+        return result < 0 ? result : (int) kernel.call(Number.FCNTL, fd, F_SETFD, FD_CLOEXEC);
+    }
+
+    /** The value of an option of SOL_SOCKET that is never negative. */
+    public int option(int fd, int name) {
+        int result = getOption(fd, SOL_SOCKET, name, 4);
+        return result < 0 ? result : option.get(ValueLayout.JAVA_INT, 0);
     }
 
     /** Ends the stream to the peer; the other direction goes on. */

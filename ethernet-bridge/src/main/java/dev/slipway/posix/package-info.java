@@ -11,7 +11,7 @@
  *
  * <p>Limits: Linux on x86-64 and aarch64; {@link dev.slipway.posix.Sockets#isSupported} tells. Memory is passed by
  * address after its bounds were checked; the caller keeps it alive during the call. A gathering write takes 1,024 pieces
- * at most, one call receives 32 datagrams. Datagrams are IPv4's.
+ * at most, one call receives 32 datagrams. Datagrams are IPv4's or a Unix socket's.
  *
  * <p>Read first: recv(2) for MSG_PEEK, socket(7) for SO_PEEK_OFF, tcp(7) for MSG_TRUNC, writev(2), sendmmsg(2),
  * recvmmsg(2), syscall(2).

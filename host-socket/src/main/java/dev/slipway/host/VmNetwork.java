@@ -7,6 +7,8 @@ import dev.slipway.ethernet.CaptureFile;
 import dev.slipway.ethernet.CaptureLink;
 import dev.slipway.ethernet.FaultyLink;
 import dev.slipway.ethernet.GuestLink;
+import dev.slipway.ethernet.PacketLink;
+import dev.slipway.ethernet.PacketLink.Kind;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.SocketPathException.Reason;
 import dev.slipway.ethernet.StreamFraming;
@@ -174,6 +176,9 @@ public final class VmNetwork implements AutoCloseable {
                 }
                 yield new Channel(link, receiver -> link.listen(at, receiver));
             }
+            case DGRAM -> packets(channel, loop, Kind.DATAGRAMS, mtu);
+            case VFKIT -> packets(channel, loop, Kind.GREETED_DATAGRAMS, mtu);
+            case BESS -> packets(channel, loop, Kind.CONNECTIONS, mtu);
             case TAP -> {
                 if (transport != Transport.NATIVE) {
                     throw new SocketPathException(
@@ -183,6 +188,19 @@ public final class VmNetwork implements AutoCloseable {
                 yield new Channel(link, receiver -> link.open(channel.place(), receiver));
             }
         };
+    }
+
+    private Channel packets(VmChannel channel, EventLoop loop, Kind kind, int mtu) throws SocketPathException {
+        if (transport != Transport.NATIVE) {
+            throw new SocketPathException(
+                    channel.place(),
+                    Reason.NOT_SUPPORTED,
+                    channel.scheme().label()
+                            + " needs system calls of Linux on x86-64 or aarch64 (recvmmsg, sendmmsg) and"
+                            + " --transport native, not " + transport.name().toLowerCase(Locale.ROOT));
+        }
+        PacketLink link = new PacketLink(loop, kind, mtu);
+        return new Channel(link, receiver -> link.listen(channel.path(), receiver));
     }
 
     private static Channel listening(VmChannel channel, StreamLink link) {

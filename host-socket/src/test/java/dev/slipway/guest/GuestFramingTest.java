@@ -65,6 +65,26 @@ class GuestFramingTest {
         });
     }
 
+    @Test
+    void qemuDatagrams() throws IOException {
+        startOnSocket("dgram");
+        servesAGuest(() -> GuestWire.datagrams(
+                machine.directory().resolve("own.sock"), machine.directory().resolve("framed.sock")));
+    }
+
+    @Test
+    void vfkitWithItsGreeting() throws IOException {
+        startOnSocket("vfkit");
+        servesAGuest(() -> GuestWire.vfkit(
+                machine.directory().resolve("own.sock"), machine.directory().resolve("framed.sock")));
+    }
+
+    @Test
+    void bessPackets() throws IOException {
+        startOnSocket("bess");
+        servesAGuest(() -> GuestWire.bess(machine.directory().resolve("framed.sock")));
+    }
+
     private void startOnSocket(String scheme) throws IOException {
         start(scheme + ":" + HostMachine.IN_FOLDER + "/framed.sock", scheme + ":");
     }
@@ -107,7 +127,8 @@ class GuestFramingTest {
             sending.join();
         }
         assertThat(lease()).as("the address after coming back").isEqualTo(address);
-        assertThat(value("connections")).isEqualTo(2);
+        // A datagram socket that is back under its name at once has never been away.
+        assertThat(value("connections")).isBetween(channel.matches("(dgram|vfkit):") ? 1L : 2L, 2L);
         assertThat(value("stackFailures")).isZero();
         assertThat(value("linkFailures")).isZero();
         assertThat(machine.backendOutput()).doesNotContain("LEAK:");

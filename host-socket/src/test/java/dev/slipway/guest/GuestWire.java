@@ -1,14 +1,21 @@
 package dev.slipway.guest;
 
+import dev.slipway.posix.Errno;
+import dev.slipway.posix.SocketAddress;
+import dev.slipway.posix.Sockets;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.net.InetSocketAddress;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.ByteChannel;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HexFormat;
 
@@ -38,6 +45,141 @@ final class GuestWire {
     /** VPNKit's protocol, or HyperKit's with gvproxy, by the same handshake. */
     static Vpnkit vpnkit(Path socket, String uuid) throws IOException {
         return new Vpnkit((SocketChannel) qemu(socket), uuid);
+    }
+
+    /** Datagrams from a name of its own to the backend's, as QEMU sends them. */
+    static ByteChannel datagrams(Path own, Path backend) throws IOException {
+        return new Packets(Sockets.SOCK_DGRAM, own, backend, false);
+    }
+
+    /** Datagrams on a socket that is connected to the backend's, after a greeting, as an old vfkit sends them. */
+    static ByteChannel vfkit(Path own, Path backend) throws IOException {
+        Packets wire = new Packets(Sockets.SOCK_DGRAM, own, backend, true);
+        wire.sendOne("VFKT".getBytes(StandardCharsets.US_ASCII));
+        return wire;
+    }
+
+    /** Packets on a connection, as BESS and User Mode Linux have them. */
+    static ByteChannel bess(Path backend) throws IOException {
+        return new Packets(Sockets.SOCK_SEQPACKET, null, backend, true);
+    }
+
+    /** A packet for each frame. */
+    private static final class Packets implements ByteChannel {
+
+        private static final int POLL_MILLIS = 50;
+
+        private final Sockets sockets = new Sockets();
+        private final Sockets readingSockets = new Sockets();
+        private final Object reading = new Object();
+        private final Object writing = new Object();
+        private final MemorySegment out = Arena.ofAuto().allocate(MAX_FRAME);
+        private final MemorySegment in = Arena.ofAuto().allocate(MAX_FRAME);
+        private final MemorySegment pollOut = Arena.ofAuto().allocate(8, 4);
+        private final MemorySegment pollIn = Arena.ofAuto().allocate(8, 4);
+        private final SocketAddress destination = new SocketAddress();
+        private final Path own;
+        private final int fd;
+        private volatile boolean closed;
+
+        Packets(int type, Path own, Path backend, boolean connect) throws IOException {
+            this.own = own;
+            fd = sockets.open(Sockets.AF_UNIX, type);
+            check(fd);
+            if (own != null) {
+                Files.deleteIfExists(own);
+                check(sockets.bind(fd, new SocketAddress().set(own)));
+            }
+            destination.set(backend);
+            if (connect) {
+                check(sockets.connect(fd, destination));
+                destination.clear();
+            }
+        }
+
+        private static void check(int result) throws IOException {
+            if (result < 0) {
+                throw new IOException(Errno.name(-result));
+            }
+        }
+
+        void sendOne(byte[] packet) throws IOException {
+            write(ByteBuffer.allocate(PREFIX + packet.length)
+                    .putInt(packet.length)
+                    .put(packet)
+                    .flip());
+        }
+
+        @Override
+        public int write(ByteBuffer frames) throws IOException {
+            int length = frames.remaining();
+            synchronized (writing) {
+                while (frames.hasRemaining()) {
+                    int frame = frames.getInt();
+                    MemorySegment.copy(MemorySegment.ofBuffer(frames), 0, out, 0, frame);
+                    frames.position(frames.position() + frame);
+                    send(frame);
+                }
+            }
+            return length;
+        }
+
+        private void send(int length) throws IOException {
+            while (!closed) {
+                int sent = sockets.send(fd, out, 0, length, destination);
+                if (sent == -Errno.EAGAIN) {
+                    LinuxCalls.awaitWritable(fd, pollOut, POLL_MILLIS);
+                } else if (sent == -Errno.EPERM) {
+                    // Not taken for the guest yet, after coming back: lost, as a VM manager would lose it.
+                    return;
+                } else {
+                    check(sent);
+                    return;
+                }
+            }
+            throw new ClosedChannelException();
+        }
+
+        @Override
+        public int read(ByteBuffer target) {
+            synchronized (reading) {
+                while (!closed) {
+                    if (!LinuxCalls.awaitReadable(fd, pollIn, POLL_MILLIS)) {
+                        continue;
+                    }
+                    int before = target.position();
+                    while (!closed && target.remaining() >= PREFIX + MAX_FRAME) {
+                        int length = readingSockets.read(fd, in, 0, MAX_FRAME);
+                        if (length <= 0) {
+                            break;
+                        }
+                        target.putInt(length).put(in.asSlice(0, length).asByteBuffer());
+                    }
+                    if (target.position() > before) {
+                        return target.position() - before;
+                    }
+                }
+                return -1;
+            }
+        }
+
+        @Override
+        public boolean isOpen() {
+            return !closed;
+        }
+
+        @Override
+        public void close() throws IOException {
+            closed = true;
+            synchronized (reading) {
+                synchronized (writing) {
+                    sockets.close(fd);
+                }
+            }
+            if (own != null) {
+                Files.deleteIfExists(own);
+            }
+        }
     }
 
     /** Frames behind two bytes of length, the lower one first, as gvproxy has them on its other streams. */

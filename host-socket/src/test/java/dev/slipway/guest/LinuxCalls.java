@@ -23,6 +23,7 @@ final class LinuxCalls {
     private static final long TUNSETIFF = 0x4004_54CAL;
     private static final short IFF_TAP_NO_PI = 0x1002;
     private static final short POLLIN = 1;
+    private static final short POLLOUT = 4;
     private static final int IFREQ_BYTES = 40;
     private static final int IFNAMSIZ = 16;
 
@@ -98,8 +99,17 @@ final class LinuxCalls {
 
     /** Waits until a descriptor has something to read; false when the time passed first. */
     static boolean awaitReadable(int fd, MemorySegment pollfd, int milliseconds) {
+        return await(fd, POLLIN, pollfd, milliseconds);
+    }
+
+    /** The same for room to write. */
+    static boolean awaitWritable(int fd, MemorySegment pollfd, int milliseconds) {
+        return await(fd, POLLOUT, pollfd, milliseconds);
+    }
+
+    private static boolean await(int fd, short events, MemorySegment pollfd, int milliseconds) {
         pollfd.set(ValueLayout.JAVA_INT, 0, fd);
-        pollfd.set(ValueLayout.JAVA_SHORT, 4, POLLIN);
+        pollfd.set(ValueLayout.JAVA_SHORT, 4, events);
         pollfd.set(ValueLayout.JAVA_SHORT, 6, (short) 0);
         try {
             return (int) POLL.invokeExact(errno(), pollfd, 1L, milliseconds) > 0;
