@@ -36,12 +36,28 @@ final class ProxyFile {
 
     private static final long MAX_LENGTH = 1 << 20;
 
+    /** How an address says that it has credentials. */
+    private static final String HIDDEN = "***@";
+
+    private static final List<String> KEYS = List.of(
+            "http",
+            "https",
+            "all",
+            "exclude",
+            "transparent_http_ports",
+            "transparent_https_ports",
+            "allow_enabled",
+            "allow",
+            "allow_error_msg");
+
     private final String place;
     private final Map<?, ?> fields;
+    private final boolean isFile;
 
-    private ProxyFile(String place, Map<?, ?> fields) {
+    private ProxyFile(String place, Map<?, ?> fields, boolean isFile) {
         this.place = place;
         this.fields = fields;
+        this.isFile = isFile;
     }
 
     /**
@@ -64,8 +80,7 @@ final class ProxyFile {
         }
     }
 
-    /** The same from the text itself, which an API may have been given. */
-    static ProxySettings parse(String place, String json, ProxySettings before) throws SettingsException {
+    private static ProxySettings parse(String place, String json, ProxySettings before) throws SettingsException {
         Object root;
         try {
             // JSON is YAML 1.2.
@@ -79,21 +94,34 @@ final class ProxyFile {
         if (!(root instanceof Map<?, ?> fields)) {
             throw new SettingsException(place, "must be a JSON object");
         }
-        return new ProxyFile(place, fields).settings(before);
+        return new ProxyFile(place, fields, true).settings(before);
+    }
+
+    /**
+     * What an API was asked to change. It has the file's keys and {@code all}, the proxy for every TCP connection; {@code
+     * null} is no proxy. Unlike the file it may have no other keys.
+     *
+     * @param place for error messages
+     * @param before the settings that the keys replace
+     * @throws SettingsException that names the place and the key, without what may be a password
+     */
+    static ProxySettings change(String place, Map<String, ?> fields, ProxySettings before) throws SettingsException {
+        for (String key : fields.keySet()) {
+            if (!KEYS.contains(key)) {
+                throw new SettingsException(place + ": " + key, "unknown; there are " + String.join(", ", KEYS));
+            }
+        }
+        return new ProxyFile(place, fields, false).settings(before);
     }
 
     private ProxySettings settings(ProxySettings before) throws SettingsException {
-        Optional<HostPatterns> allow = before.allow();
-        if (fields.get("allow_enabled") instanceof Boolean enabled) {
-            allow = enabled
-                    ? Optional.of(ProxyOptions.patterns(value("allow", ""), strings("allow")))
-                    : Optional.empty();
-        } else if (fields.get("allow_enabled") != null) {
-            throw wrong("allow_enabled", "must be true or false");
-        }
+        Optional<HostPatterns> allow = allow(before.allow());
         String exclude = string("exclude", "");
         String error = string("allow_error_msg", before.allowError());
-        return before.withProxies(proxy("http", before.http()), proxy("https", before.https()), before.all())
+        return before.withProxies(
+                        proxy("http", before.http()),
+                        proxy("https", before.https()),
+                        isFile ? before.all() : proxy("all", before.all()))
                 .withExclude(
                         fields.containsKey("exclude")
                                 ? ProxyOptions.patterns(value("exclude", exclude), List.of(exclude))
@@ -103,6 +131,29 @@ final class ProxyFile {
                         ports("transparent_https_ports", before.httpsPorts()),
                         before.opaque())
                 .withAllow(allow, error);
+    }
+
+    private Optional<HostPatterns> allow(Optional<HostPatterns> before) throws SettingsException {
+        boolean enabled = switch (fields.get("allow_enabled")) {
+            case null -> before.isPresent();
+            case Boolean given -> given;
+            default -> throw wrong("allow_enabled", "must be true or false");
+        };
+        boolean given = fields.get("allow") != null;
+        if (isFile) {
+            // In VPNKit's file the list counts only beside the switch.
+            return fields.get("allow_enabled") == null ? before : enabled ? Optional.of(allowed()) : Optional.empty();
+        }
+        if (given && !enabled) {
+            throw wrong("allow", "does nothing unless allow_enabled is true");
+        }
+        return !enabled
+                ? Optional.empty()
+                : given ? Optional.of(allowed()) : Optional.of(before.orElse(HostPatterns.NONE));
+    }
+
+    private HostPatterns allowed() throws SettingsException {
+        return ProxyOptions.patterns(value("allow", ""), strings("allow"));
     }
 
     private Value value(String key, String text) {
@@ -122,7 +173,14 @@ final class ProxyFile {
     }
 
     private Optional<ProxyAddress> proxy(String key, Optional<ProxyAddress> otherwise) throws SettingsException {
-        return fields.get(key) == null ? otherwise : ProxyOptions.proxy(value(key, string(key, "")));
+        if (fields.get(key) == null) {
+            return isFile || !fields.containsKey(key) ? otherwise : Optional.empty();
+        }
+        String url = string(key, "");
+        if (!isFile && url.contains(HIDDEN)) {
+            throw wrong(key, "the stars stand for credentials that are not shown; say them, or PATCH without this key");
+        }
+        return ProxyOptions.proxy(value(key, url));
     }
 
     private List<String> strings(String key) throws SettingsException {

@@ -4,6 +4,7 @@ import dev.slipway.SettingSource.Value;
 import dev.slipway.control.ControlApi;
 import dev.slipway.control.ControlServer;
 import dev.slipway.control.GvproxyApi;
+import dev.slipway.control.ProxyApi;
 import dev.slipway.control.SlipwayApi;
 import dev.slipway.control.Status;
 import dev.slipway.engine.EngineWatcher;
@@ -181,6 +182,7 @@ final class RunCommand implements Command {
                     Main.version(), (System.nanoTime() - readyAt) / 1_000_000, network.status(), network.limitations());
             List<ControlApi> apis = List.of(
                     new SlipwayApi(status, ports, network.network()),
+                    new ProxyApi(network::proxies, network::changeProxies),
                     new GvproxyApi(ports, network.network(), settings.stack()));
             shutdown.add(ControlServer.listen(
                     settings.api().get(), network.network().controlLoop(), network.transport(), apis));

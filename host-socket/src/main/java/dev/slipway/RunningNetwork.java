@@ -13,6 +13,7 @@ import dev.slipway.host.NetworkSettings;
 import dev.slipway.host.ResolverCounters;
 import dev.slipway.host.VmNetwork;
 import dev.slipway.host.VmSession;
+import dev.slipway.proxy.HostPatterns;
 import dev.slipway.proxy.ProxyCounters;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.seam.DropCounters;
@@ -24,11 +25,14 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.slf4j.LoggerFactory;
 
 /** The VMs that {@code run} and {@code demo} serve, as the settings say, and what is to be told of them. */
 final class RunningNetwork implements AutoCloseable {
+
+    private static final ProxySettings NO_PROXIES = ProxySettings.none();
 
     private final VmNetwork network;
 
@@ -94,17 +98,32 @@ final class RunningNetwork implements AutoCloseable {
     }
 
     /** Changes that for what begins from now on. */
-    void changeProxies(ProxySettings changed) {
+    synchronized void changeProxies(ProxySettings changed) {
         network.changeProxies(changed);
     }
 
     /**
-     * The same from the text of VPNKit's proxy file, as an API is given it; keys that it does not have stay.
+     * The same as an API is asked to, with the keys of VPNKit's proxy file.
      *
-     * @throws SettingsException that names the key, without what may be a password; nothing has changed then
+     * @param fields of the request's body
+     * @param whole whether keys that are absent are as if nothing had ever been set; otherwise they stay
+     * @throws IllegalArgumentException that names the key, without what may be a password; nothing has changed then
      */
-    void changeProxies(String json) throws SettingsException {
-        network.changeProxies(ProxyFile.parse("proxies", json, network.proxies()));
+    synchronized void changeProxies(Map<String, Object> fields, boolean whole) {
+        ProxySettings now = network.proxies();
+        ProxySettings before = whole
+                ? now.withProxies(Optional.empty(), Optional.empty(), Optional.empty())
+                        .withExclude(HostPatterns.NONE)
+                        .withPorts(NO_PROXIES.httpPorts(), NO_PROXIES.httpsPorts(), now.opaque())
+                        .withAllow(Optional.empty(), NO_PROXIES.allowError())
+                : now;
+        try {
+            ProxySettings changed = ProxyFile.change("body", fields, before);
+            network.changeProxies(changed);
+            LoggerFactory.getLogger(RunningNetwork.class).info("changed by the API: proxies {}", changed.summary());
+        } catch (SettingsException e) {
+            throw new IllegalArgumentException(e.getMessage(), e);
+        }
     }
 
     /** Changes what guests may reach, for what begins from now on. */

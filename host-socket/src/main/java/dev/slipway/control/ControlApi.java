@@ -1,7 +1,7 @@
 package dev.slipway.control;
 
 /** A family of endpoints. */
-public sealed interface ControlApi permits SlipwayApi, GvproxyApi {
+public sealed interface ControlApi permits SlipwayApi, ProxyApi, GvproxyApi {
 
     /**
      * Answers a request, on the control event loop.

@@ -221,7 +221,12 @@ public final class HostPatterns {
     /** The patterns as they were written, apart by commas. */
     @Override
     public String toString() {
-        return String.join(",", patterns.stream().map(Pattern::text).toList());
+        return String.join(",", texts());
+    }
+
+    /** The patterns as they were written. */
+    public List<String> texts() {
+        return patterns.stream().map(Pattern::text).toList();
     }
 
     @Override

@@ -113,9 +113,15 @@ final class SlipwayProcess implements AutoCloseable {
     }
 
     String status() throws IOException {
+        return api("GET", "/v1/status", "");
+    }
+
+    /** Asks the control API; the answer is the response with its head. */
+    String api(String method, String path, String body) throws IOException {
         try (SocketChannel client = SocketChannel.open(StandardProtocolFamily.UNIX)) {
             client.connect(UnixDomainSocketAddress.of(api()));
-            client.write(ByteBuffer.wrap("GET /v1/status HTTP/1.1\r\nHost: slipway\r\nConnection: close\r\n\r\n"
+            client.write(ByteBuffer.wrap((method + " " + path + " HTTP/1.1\r\nHost: slipway\r\nConnection: close\r\n"
+                            + "Content-Length: " + body.length() + "\r\n\r\n" + body)
                     .getBytes(StandardCharsets.US_ASCII)));
             ByteBuffer response = ByteBuffer.allocate(1 << 16);
             while (client.read(response) >= 0 && response.hasRemaining()) {
