@@ -66,6 +66,7 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
     private Way way;
     private boolean reused;
     private boolean upstreamPersistent;
+    private long idleSince;
     private HttpBody responseBody;
     private boolean closeAfter;
 
@@ -161,12 +162,23 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
         target = new HttpTarget(found.get().target(), target.path());
         prepareHead(head, found.get(), wanted);
         context.counters().requests++;
-        if (upstream != null && isRepeatable() && leadsThere(found.get(), wanted)) {
+        boolean there = upstream != null && leadsThere(found.get(), wanted);
+        if (there && (isRepeatable() || context.kept().keeps(peer()))) {
             reused = true;
             send();
-        } else {
-            dial(found.get(), wanted);
+            return;
         }
+        if (there) {
+            Upstream idle = upstream;
+            upstream = null;
+            context.kept().dismiss(context, peer(), idle);
+        }
+        dial(found.get(), wanted);
+    }
+
+    /** Who is at the other end of the connection to the host and reads its requests. */
+    private Object peer() {
+        return way == Way.FORWARD ? route.proxy().orElseThrow() : route.target();
     }
 
     private boolean leadsThere(ProxyRoute wanted, Way wantedWay) {
@@ -177,9 +189,8 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
     }
 
     /**
-     * Whether a request may be sent again if the connection breaks (RFC 9110, section 9.2.2). Only such a request goes on
-     * a connection that is there already: proxies close them without saying so before, and whether one has just done
-     * that is learned by using it.
+     * Whether a request may be sent again if the connection breaks (RFC 9110, section 9.2.2). Others go on a connection
+     * that is there already only if such are known to be kept.
      */
     private boolean isRepeatable() {
         return requestBody.kind() == HttpBody.Kind.NONE && REPEATABLE.contains(request.method());
@@ -317,7 +328,7 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
                 dropUpstream();
             }
         } catch (MalformedException e) {
-            error(e.status(), "what was answered is not HTTP: " + e.getMessage());
+            error(502, "what was answered is not HTTP: " + e.getMessage());
         } finally {
             if (rest != null) {
                 rest.release();
@@ -348,6 +359,9 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
             context.counters().refusedByProxy++;
             error(502, "the proxy " + route.proxy().orElseThrow() + " does not take the credentials it is given");
             return rest;
+        }
+        if (reused || head.hasToken("Connection", "keep-alive")) {
+            context.kept().learn(peer(), true);
         }
         HttpBody body = HttpBody.ofResponse(head, request.method());
         if (body.kind() == HttpBody.Kind.CHUNKED && request.minorVersion() == 0) {
@@ -386,6 +400,7 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
             return;
         }
         stage = Stage.HEAD;
+        idleSince = System.nanoTime();
         if (!upstreamPersistent || more) {
             dropUpstream();
         }
@@ -418,13 +433,21 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
     }
 
     private void lost() {
+        boolean soon = stage == Stage.HEAD && System.nanoTime() - idleSince < KeptConnections.WATCH_MILLIS * 1_000_000L;
+        if (upstream != null && (soon || stage == Stage.EXCHANGE && reused && !responseBegun)) {
+            context.kept().learn(peer(), false);
+        }
         dropUpstream();
         if (stage != Stage.EXCHANGE) {
             return;
         }
-        if (reused && !responseBegun) {
+        if (reused && !responseBegun && isRepeatable()) {
             // It was closed while the request was on its way, which is nothing that the guest did wrong.
             dial(route, way);
+        } else if (reused && !responseBegun) {
+            // The same, but nobody knows whether it was heard. So it ends as it would for one who speaks to the server.
+            context.counters().failures++;
+            finish();
         } else if (responseBody == null) {
             context.counters().failures++;
             error(

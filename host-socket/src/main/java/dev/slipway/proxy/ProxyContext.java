@@ -20,6 +20,7 @@ import java.util.function.Supplier;
  * @param budget for the queues of all flows
  * @param touched called before each event that is delivered to the stack
  * @param failed called with what the stack threw when it was told of an event
+ * @param kept which proxies and servers keep connections
  */
 record ProxyContext(
         EventLoop loop,
@@ -31,6 +32,7 @@ record ProxyContext(
         ProxyCounters counters,
         Runnable touched,
         Consumer<Throwable> failed,
+        KeptConnections kept,
         Set<GuestStream> streams) {
 
     ProxyContext(
@@ -43,7 +45,18 @@ record ProxyContext(
             ProxyCounters counters,
             Runnable touched,
             Consumer<Throwable> failed) {
-        this(loop, transport, settings, policy, names, budget, counters, touched, failed, new HashSet<>());
+        this(
+                loop,
+                transport,
+                settings,
+                policy,
+                names,
+                budget,
+                counters,
+                touched,
+                failed,
+                new KeptConnections(),
+                new HashSet<>());
     }
 
     void opened(GuestStream stream) {

@@ -117,5 +117,6 @@ public final class ProxySockets implements HostSockets, AutoCloseable {
     @Override
     public void close() {
         List.copyOf(context.streams()).forEach(GuestStream::reset);
+        context.kept().close();
     }
 }

@@ -172,6 +172,27 @@ final class GatewayProxyTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"host.docker.internal", "host.containers.internal", "host.internal", "192.168.65.254"})
+    void theHostsServicesAreReachedByItsNamesAndAddressWithAndWithoutAProxyBehindIt(String host) throws Exception {
+        try (ScriptedServer service = ScriptedServer.mirror();
+                ScriptedServer proxy = tunnelling()) {
+            for (boolean behind : new boolean[] {false, true}) {
+                if (behind) {
+                    behind(proxy);
+                    rig.near.add("192.168.65.254");
+                }
+                try (GuestSocket guest = http()) {
+                    assertThat(guest.send("GET http://" + host + ":" + service.port()
+                                            + "/x HTTP/1.1\r\nHost: x\r\n\r\n")
+                                    .readResponse())
+                            .contains("GET /x HTTP/1.1\r\nHost: " + host + ":" + service.port() + "\r\n");
+                }
+            }
+            assertThat(proxy.connections).hasValue(0);
+        }
+    }
+
     @Test
     void ourOwnNamesAreReachedAroundTheProxyBehindIt() throws Exception {
         try (ScriptedServer proxy = tunnelling()) {

@@ -33,6 +33,7 @@ import java.util.concurrent.atomic.AtomicReference;
 final class ProxyRig implements AutoCloseable {
 
     static final String GATEWAY = IpAddress.toString(StackSettings.defaults().gateway());
+    static final String HOST = IpAddress.toString(StackSettings.defaults().host());
     static final String ORIGIN = "203.0.113.7";
     static final long LIMIT_SECONDS = 30;
 
@@ -119,6 +120,7 @@ final class ProxyRig implements AutoCloseable {
         @Override
         public IpAddress onHost(IpAddress destination) {
             return destination.toString().startsWith("203.0.113.")
+                            || destination.toString().equals(HOST)
                     ? IpAddress.ofV4(IpAddress.parseV4("127.0.0.1"))
                     : destination;
         }

@@ -8,11 +8,15 @@ import java.util.Optional;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Programs of the guest that know of no proxy speak HTTP to servers of the web. */
 @Tag("transport")
@@ -170,6 +174,17 @@ final class TransparentHttpTest {
                 .contains("proxy.corp.test has no address");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"127.0.0.1", "localhost", "host.docker.internal", "host.containers.internal"})
+    void aProxyOfTheHostIsFoundByItsOwnNames(String host) throws Exception {
+        try (ScriptedServer proxy = ScriptedServer.mirror()) {
+            use("http://corp:secret@" + host + ":" + proxy.port());
+            assertThat(fetch("GET / HTTP/1.1\r\nHost: a.b\r\n\r\n"))
+                    .startsWith("HTTP/1.1 200")
+                    .contains("GET http://a.b/ HTTP/1.1", "Proxy-Authorization: Basic Y29ycDpzZWNyZXQ=");
+        }
+    }
+
     @Test
     void aProxyIsFoundByItsName() throws Exception {
         try (ScriptedServer proxy = ScriptedServer.mirror()) {
@@ -251,6 +266,25 @@ final class TransparentHttpTest {
     }
 
     @Test
+    void aServerOfHttp10ClosesWithoutSayingSoAndTheGuestsConnectionLivesOn() throws Exception {
+        try (ScriptedServer proxy = ScriptedServer.start(connection -> {
+                    connection.readHead();
+                    connection.write("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                    // Whoever sends another request here gets no answer.
+                    connection.readHead();
+                    connection.in().readAllBytes();
+                });
+                GuestSocket guest = connectWith(proxy)) {
+            for (int i = 0; i < 3; i++) {
+                assertThat(guest.send("GET / HTTP/1.1\r\nHost: a.b\r\n\r\n").readResponse())
+                        .startsWith("HTTP/1.1 200 OK\r\n")
+                        .endsWith("ok");
+            }
+            assertThat(proxy.connections).hasValue(3);
+        }
+    }
+
+    @Test
     void aConnectionThatTheProxyClosedInTheMeantimeIsReplacedWithoutAnError() throws Exception {
         try (ScriptedServer proxy = ScriptedServer.start(connection -> {
                     connection.readHead();
@@ -263,6 +297,114 @@ final class TransparentHttpTest {
                 assertThat(guest.send(method + " / HTTP/1.1\r\nHost: a.b\r\n\r\n")
                                 .readResponse())
                         .endsWith("ok");
+            }
+        }
+    }
+
+    /** Reads whole requests with a length, answers each, and notes them as its connection's number and the method. */
+    private ScriptedServer counting(String field, Queue<String> seen) throws IOException {
+        AtomicInteger connections = new AtomicInteger();
+        return ScriptedServer.start(connection -> {
+            int number = connections.incrementAndGet();
+            for (String head = connection.readHead(); !head.isEmpty(); head = connection.readHead()) {
+                connection.read(head.startsWith("POST") ? 4 : 0);
+                seen.add(number + head.substring(0, 4).strip());
+                connection.write("HTTP/1.1 200 OK\r\n" + field + "Content-Length: 2\r\n\r\nok");
+            }
+        });
+    }
+
+    private static void post(GuestSocket guest) throws Exception {
+        assertThat(guest.send("POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: 4\r\n\r\nbody")
+                        .readResponse())
+                .endsWith("ok");
+    }
+
+    @Test
+    void whatCannotBeSentAgainGoesOnAConnectionThatHasOutlivedAResponse() throws Exception {
+        Queue<String> seen = new ConcurrentLinkedQueue<>();
+        try (ScriptedServer proxy = counting("", seen);
+                GuestSocket guest = connectWith(proxy)) {
+            for (int i = 0; i < 2; i++) {
+                guest.send("GET / HTTP/1.1\r\nHost: a.b\r\n\r\n").readResponse();
+            }
+            for (int i = 0; i < 3; i++) {
+                post(guest);
+            }
+            assertThat(seen).containsExactly("1GET", "1GET", "1POST", "1POST", "1POST");
+        }
+    }
+
+    @Test
+    void orOnOneThatTheProxySaysItKeeps() throws Exception {
+        Queue<String> seen = new ConcurrentLinkedQueue<>();
+        try (ScriptedServer proxy = counting("Connection: keep-alive\r\n", seen);
+                GuestSocket guest = connectWith(proxy)) {
+            for (int i = 0; i < 3; i++) {
+                post(guest);
+            }
+            assertThat(seen).containsExactly("1POST", "1POST", "1POST");
+        }
+    }
+
+    @Test
+    void orWhenAnIdleOneWasSeenToStay() throws Exception {
+        Queue<String> seen = new ConcurrentLinkedQueue<>();
+        try (ScriptedServer proxy = counting("", seen);
+                GuestSocket guest = connectWith(proxy)) {
+            post(guest);
+            post(guest);
+            assertThat(seen).containsExactly("1POST", "2POST");
+            long start = System.nanoTime();
+            int connections = proxy.connections.get();
+            do {
+                connections = proxy.connections.get();
+                post(guest);
+                assertThat(System.nanoTime() - start).isLessThan(TimeUnit.SECONDS.toNanos(ProxyRig.LIMIT_SECONDS));
+            } while (proxy.connections.get() > connections);
+        }
+    }
+
+    @Test
+    void aProxyThatHangsUpAfterEachResponseWithoutSayingSoCostsNoRequest() throws Exception {
+        try (ScriptedServer proxy = ScriptedServer.start(connection -> {
+                    connection.readHead();
+                    connection.read(4);
+                    connection.answer("200 OK", "ok");
+                });
+                GuestSocket guest = connectWith(proxy)) {
+            for (int i = 0; i < 200; i++) {
+                post(guest);
+            }
+            assertThat(proxy.connections).hasValue(200);
+            assertThat(rig.counters().failures()).isZero();
+        }
+    }
+
+    /** As it would be without a proxy: whoever has sent it knows best whether it may be sent again. */
+    @Test
+    void aRequestThatCannotBeSentAgainIsNotAndTheGuestSeesTheConnectionEnd() throws Exception {
+        try (ScriptedServer proxy = ScriptedServer.start(connection -> {
+            for (String head = connection.readHead(); head.startsWith("GET"); head = connection.readHead()) {
+                connection.answer("200 OK", "ok");
+            }
+            heads.add("a POST");
+        })) {
+            try (GuestSocket guest = connectWith(proxy)) {
+                for (int i = 0; i < 2; i++) {
+                    guest.send("GET / HTTP/1.1\r\nHost: a.b\r\n\r\n").readResponse();
+                }
+                guest.send("POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: 4\r\n\r\nbody");
+                assertThat(guest.readAll()).isEmpty();
+            }
+            assertThat(heads).containsExactly("a POST");
+            assertThat(rig.counters().failures()).isEqualTo(1);
+            try (GuestSocket guest = connectWith(proxy)) {
+                guest.send("GET / HTTP/1.1\r\nHost: a.b\r\n\r\n").readResponse();
+                // From then on one of its own; there the guest is told.
+                assertThat(guest.send("POST / HTTP/1.1\r\nHost: a.b\r\nContent-Length: 4\r\n\r\nbody")
+                                .readAll())
+                        .startsWith("HTTP/1.1 502 ");
             }
         }
     }
