@@ -8,6 +8,7 @@ import dev.slipway.control.ProxyApi;
 import dev.slipway.control.SlipwayApi;
 import dev.slipway.control.Status;
 import dev.slipway.engine.EngineWatcher;
+import dev.slipway.ethernet.ChannelScheme;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.host.VmNetwork;
@@ -20,7 +21,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
@@ -104,8 +105,10 @@ final class RunCommand implements Command {
                     settings.proxies(),
                     files(parsed, source),
                     network::changeProxies));
-            serve(network, settings, shutdown, out);
-            new CountDownLatch(1).await();
+            boolean stdoutIsAVm = settings.vms().stream().anyMatch(vm -> vm.scheme() == ChannelScheme.STDIO);
+            serve(network, settings, shutdown, stdoutIsAVm ? err : out);
+            network.network().over().get();
+            return DONE;
         } catch (SocketPathException e) {
             shutdown.cancel();
             throw new SettingsException(
@@ -116,7 +119,7 @@ final class RunCommand implements Command {
         } catch (IOException e) {
             shutdown.cancel();
             err.println("slipway: " + e.getMessage());
-        } catch (InterruptedException e) {
+        } catch (InterruptedException | ExecutionException e) {
             shutdown.cancel();
         }
         return FAILED;

@@ -4,6 +4,7 @@ import dev.slipway.SettingSource.Value;
 import dev.slipway.dhcp.DhcpSettings;
 import dev.slipway.ethernet.ChannelScheme;
 import dev.slipway.ethernet.Faults;
+import dev.slipway.ethernet.InheritedSocket;
 import dev.slipway.ethernet.TcpAddress;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.ethernet.VmChannel;
@@ -77,6 +78,7 @@ public record Settings(
     private static final List<String> ON_OFF = List.of("on", "off");
     private static final List<String> UDP_NATS = List.of("full-cone", "symmetric");
     private static final List<String> LOG_LEVELS = List.of("error", "warn", "info", "debug", "trace");
+    private static final List<String> STREAM_PROTOCOLS = List.of("qemu", "gvproxy", "hyperkit", "vpnkit");
     private static final List<String> LATER_SCHEMES = List.of("vhost-user");
 
     public Settings {
@@ -118,7 +120,7 @@ public record Settings(
                     throw value.wrong("two VMs on one " + what(vm.scheme()) + ": " + vm.place());
                 }
             }
-            vms.add(vm);
+            vms.add(isOn(source, SettingKey.ONE_OFF) ? vm.onlyOnce() : vm);
         }
         if (vms.isEmpty()) {
             throw new SettingsException("--vm", "at least one VM is needed, for example --vm qemu:/tmp/vm.sock");
@@ -130,6 +132,7 @@ public record Settings(
         return switch (scheme) {
             case TAP -> "device";
             case QEMU_TCP -> "port";
+            case FD, STDIO -> "descriptor";
             default -> "socket";
         };
     }
@@ -141,7 +144,9 @@ public record Settings(
         if (one.scheme() == ChannelScheme.TAP && other.scheme() == ChannelScheme.TAP) {
             return TapAddress.parse(one.path()).equals(TapAddress.parse(other.path()));
         }
-        return one.scheme() == other.scheme() && one.place().equals(other.place());
+        return one.scheme() == other.scheme()
+                && (one.scheme() == ChannelScheme.STDIO
+                        || one.place().split("/")[0].equals(other.place().split("/")[0]));
     }
 
     private static Map<String, String> places(SettingSource source, List<VmChannel> vms) throws SettingsException {
@@ -155,6 +160,7 @@ public record Settings(
         List<Value> values = source.all(SettingKey.VM.key());
         for (int i = 0; i < vms.size(); i++) {
             places.put(vms.get(i).place(), values.get(i).place());
+            places.put(vms.get(i).toString(), values.get(i).place());
         }
         return places;
     }
@@ -179,8 +185,27 @@ public record Settings(
                     case QEMU, HYPERKIT, VPNKIT, DGRAM, VFKIT, BESS ->
                         path(value, place).toString();
                     case QEMU_TCP -> tcp(value, place);
+                    case FD -> descriptor(value, place);
+                    case STDIO -> protocol(value, place.isEmpty() ? "gvproxy" : place);
                     case TAP -> device(value, path(value, place)).toString();
                 });
+    }
+
+    private static String descriptor(Value value, String text) throws SettingsException {
+        String[] words = text.split("/", 2);
+        try {
+            InheritedSocket.parse(words[0]);
+        } catch (IllegalArgumentException e) {
+            throw value.wrong(e.getMessage());
+        }
+        return words.length < 2 ? text : words[0] + "/" + protocol(value, words[1]);
+    }
+
+    private static String protocol(Value value, String word) throws SettingsException {
+        if (!STREAM_PROTOCOLS.contains(word)) {
+            throw value.wrong("'" + word + "' is none of " + String.join(", ", STREAM_PROTOCOLS));
+        }
+        return word;
     }
 
     /** HOST:PORT in full, HOST being a literal address. */

@@ -21,7 +21,11 @@ public enum ChannelScheme {
     /** Packets on a connection, of BESS and User Mode Linux: behind the colon stands the path of a Unix socket. */
     BESS("bess", true),
     /** A TAP device in a network namespace of this host: behind the colon stands {@code NETNS[/IF]}. */
-    TAP("tap", false);
+    TAP("tap", false),
+    /** A socket that the process was started with: behind the colon stands {@code N[/PROTOCOL]}. */
+    FD("fd", false),
+    /** Standard input and output: behind the colon stands the protocol, or nothing. */
+    STDIO("stdio", false);
 
     private final String label;
     private final boolean socketFile;

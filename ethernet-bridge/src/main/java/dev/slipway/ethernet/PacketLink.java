@@ -47,7 +47,7 @@ import org.slf4j.LoggerFactory;
 public final class PacketLink implements GuestLink {
 
     /** How often a guest that is silent is looked for, in milliseconds. */
-    static final int WATCH_MILLIS = 250;
+    static final int WATCH_MILLIS = 100;
 
     private static final int SEND_BUFFER = 1 << 20;
     private static final int RECEIVE_BUFFER = 4 << 20;

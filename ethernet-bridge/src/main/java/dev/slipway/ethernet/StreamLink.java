@@ -154,6 +154,30 @@ public final class StreamLink implements GuestLink {
         return (InetSocketAddress) server.localAddress();
     }
 
+    /**
+     * Takes over a stream socket that this process was given: one that is connected to the guest, or one that listens. To
+     * be called once, from any thread.
+     *
+     * @param name for messages
+     */
+    public void adopt(InheritedSocket socket, String name, Receiver to) throws SocketPathException {
+        onLoop(name, () -> {
+            Channel channel = transport.adopt(socket.descriptor(), socket.unix(), socket.listening());
+            if (!socket.listening()) {
+                begin(name, null, to);
+                attach(channel);
+                return;
+            }
+            channel.pipeline().addLast(new Accepting());
+            ChannelFuture registered = loop.register(channel);
+            if (!registered.isSuccess()) {
+                channel.close();
+                throw new SocketPathException(name, Reason.REFUSED, "cannot wait for connections", registered.cause());
+            }
+            begin(name, channel, to);
+        });
+    }
+
     private interface Step {
         void run() throws SocketPathException;
     }

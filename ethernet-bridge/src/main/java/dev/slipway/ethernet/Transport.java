@@ -121,6 +121,21 @@ public enum Transport {
         };
     }
 
+    /**
+     * A channel for a socket that came from elsewhere, of a transport on epoll.
+     *
+     * @param unix whether it is a Unix stream socket rather than TCP's
+     * @param listening whether it listens
+     */
+    Channel adopt(int descriptor, boolean unix, boolean listening) {
+        if (unix) {
+            return listening
+                    ? new EpollServerDomainSocketChannel(descriptor, true)
+                    : new EpollDomainSocketChannel(descriptor);
+        }
+        return listening ? new EpollServerSocketChannel(descriptor) : new EpollSocketChannel(descriptor);
+    }
+
     /** Listens on TCP. */
     public Class<? extends ServerSocketChannel> tcpServerChannel() {
         return switch (this) {

@@ -7,7 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 
 /**
- *  * Room for the datagrams or packets that one call receives, and where each came from: sockets of one IP family, of both, or
+ * Room for the datagrams or packets that one call receives, and where each came from: sockets of one IP family, of both, or
  * Unix sockets.
  *
  * <p>Each slot takes the largest datagram of IPv4 there is, so none is cut off; a Unix socket's may be larger, and then

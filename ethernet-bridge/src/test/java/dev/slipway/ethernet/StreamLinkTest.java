@@ -2,12 +2,17 @@ package dev.slipway.ethernet;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.slipway.posix.Errno;
+import dev.slipway.posix.PassedDescriptors;
+import dev.slipway.posix.Sockets;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.TcpSegment;
 import io.netty.channel.EventLoop;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.net.InetAddress;
@@ -452,6 +457,70 @@ class StreamLinkTest {
         // That check has connected, and gone.
         assertThat(receiver.nextEvent()).isEqualTo("attached");
         assertThat(receiver.nextEvent()).startsWith("detached: ");
+    }
+
+    @Test
+    void inheritedSocketIsServedUntilItsPeerIsGone() throws Exception {
+        assumeTrue(transport == Transport.NATIVE || transport == Transport.EPOLL, "not with this transport");
+        int[] pair = PassedDescriptors.pair(Sockets.SOCK_STREAM);
+        StreamLink inherited = new StreamLink(loop, transport, StreamFraming.QEMU, MTU);
+        InheritedSocket socket = InheritedSocket.look(pair[0], "fd:" + pair[0], transport);
+        assertThat(socket).isEqualTo(new InheritedSocket(pair[0], InheritedSocket.Kind.STREAM, false, true));
+        inherited.adopt(socket, "fd:" + pair[0], receiver);
+        assertThat(receiver.nextEvent()).isEqualTo("attached");
+        Sockets sockets = new Sockets();
+        MemorySegment bytes = Arena.ofAuto().allocate(64);
+        bytes.set(ValueLayout.JAVA_BYTE, 3, (byte) 60);
+        MemorySegment.copy(random(60, 1), 0, bytes, ValueLayout.JAVA_BYTE, 4, 60);
+        assertThat(sockets.write(pair[1], bytes, 0, 64)).isEqualTo(64);
+        assertThat(receiver.nextFrame()).isEqualTo(random(60, 1));
+        onLoop(() -> {
+            inherited.send(inherited.begin(60));
+            inherited.flush();
+            return null;
+        });
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        int read = sockets.read(pair[1], bytes, 0, 64);
+        while (read == -Errno.EAGAIN && System.nanoTime() < end) {
+            Thread.onSpinWait();
+            read = sockets.read(pair[1], bytes, 0, 64);
+        }
+        assertThat(read).isEqualTo(64);
+        sockets.close(pair[1]);
+        assertThat(receiver.nextEvent()).isEqualTo("detached: the guest closed the connection");
+        onLoop(() -> {
+            inherited.close();
+            return null;
+        });
+        assertThat(onLoop(() -> inherited.isReleased())).isTrue();
+    }
+
+    @Test
+    void inheritedSocketThatListensServesOneGuestAfterTheOther() throws Exception {
+        assumeTrue(transport == Transport.NATIVE || transport == Transport.EPOLL, "not with this transport");
+        Sockets sockets = new Sockets();
+        Path at = folder.resolve("inherited.sock");
+        int fd = sockets.open(Sockets.AF_UNIX, Sockets.SOCK_STREAM);
+        assertThat(sockets.bind(fd, new dev.slipway.posix.SocketAddress().set(at)))
+                .isZero();
+        assertThat(sockets.listen(fd, 4)).isZero();
+        StreamLink inherited = new StreamLink(loop, transport, StreamFraming.QEMU, MTU);
+        inherited.adopt(InheritedSocket.look(fd, "fd:" + fd, transport), "fd:" + fd, receiver);
+        for (int i = 0; i < 3; i++) {
+            try (FakeGuest guest = new FakeGuest(at)) {
+                guest.send(random(60, i));
+                assertThat(receiver.nextEvent()).isEqualTo("attached");
+                assertThat(receiver.nextFrame()).isEqualTo(random(60, i));
+            }
+            assertThat(receiver.nextEvent()).startsWith("detached: ");
+        }
+        onLoop(() -> {
+            inherited.close();
+            return null;
+        });
+        assertThat(onLoop(() -> inherited.isReleased())).isTrue();
+        assertThatThrownBy(() -> InheritedSocket.look(fd, "fd:" + fd, transport))
+                .hasMessageContaining("is no socket");
     }
 
     @Test

@@ -7,10 +7,12 @@ import dev.slipway.ethernet.CaptureFile;
 import dev.slipway.ethernet.CaptureLink;
 import dev.slipway.ethernet.FaultyLink;
 import dev.slipway.ethernet.GuestLink;
+import dev.slipway.ethernet.InheritedSocket;
 import dev.slipway.ethernet.PacketLink;
 import dev.slipway.ethernet.PacketLink.Kind;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.SocketPathException.Reason;
+import dev.slipway.ethernet.StdioPump;
 import dev.slipway.ethernet.StreamFraming;
 import dev.slipway.ethernet.StreamLink;
 import dev.slipway.ethernet.TcpAddress;
@@ -24,11 +26,15 @@ import io.netty.channel.EventLoop;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -55,6 +61,8 @@ public final class VmNetwork implements AutoCloseable {
     private final List<MultiThreadIoEventLoopGroup> loops = new ArrayList<>();
     private MultiThreadIoEventLoopGroup control;
     private final List<VmSession> sessions = new ArrayList<>();
+    private final AtomicInteger serving;
+    private final CompletableFuture<Void> over = new CompletableFuture<>();
 
     private volatile List<String> limitations = List.of();
     private final AtomicReference<ProxySettings> proxies;
@@ -64,6 +72,7 @@ public final class VmNetwork implements AutoCloseable {
         this.policy = new AtomicReference<>(policy);
         proxies = new AtomicReference<>(settings.proxies());
         transport = settings.transport();
+        serving = new AtomicInteger(settings.channels().size());
         leases = new LeaseTable(settings.stack(), settings.dhcp());
         leaseFile = settings.leaseFile().map(path -> LeaseFile.start(path, leases));
         vpnkitGuests = new VpnkitGuests(settings.stack(), leases);
@@ -131,6 +140,17 @@ public final class VmNetwork implements AutoCloseable {
         return limitations;
     }
 
+    private void oneIsOver() {
+        if (serving.decrementAndGet() == 0) {
+            over.complete(null);
+        }
+    }
+
+    /** Completed when every channel has ended for good; never while there is one that waits for its next guest. */
+    public CompletableFuture<Void> over() {
+        return over;
+    }
+
     private void serve(NetworkSettings settings, VmChannel channel) throws IOException {
         MultiThreadIoEventLoopGroup group = EventLoops.single(transport, "vm-" + (loops.size() + 1));
         loops.add(group);
@@ -153,11 +173,17 @@ public final class VmNetwork implements AutoCloseable {
             loop.submit(() -> capture.start(file)).awaitUninterruptibly();
             receiver = capture.receiver(receiver);
         }
-        made.opening().open(faulty == null ? receiver : faulty.receiver(receiver));
+        GuestLink.Receiver first = faulty == null ? receiver : faulty.receiver(receiver);
+        made.opening().open(channel.once() || made.once() ? new FirstGuest(first, link, this::oneIsOver) : first);
     }
 
-    /** A link, and how it begins to serve. */
-    private record Channel(GuestLink link, Opening opening) {}
+    /** A link, how it begins to serve, and whether it can serve one guest only. */
+    private record Channel(GuestLink link, Opening opening, boolean once) {
+
+        Channel(GuestLink link, Opening opening) {
+            this(link, opening, false);
+        }
+    }
 
     private interface Opening {
         void open(GuestLink.Receiver receiver) throws IOException;
@@ -179,6 +205,8 @@ public final class VmNetwork implements AutoCloseable {
             case DGRAM -> packets(channel, loop, Kind.DATAGRAMS, mtu);
             case VFKIT -> packets(channel, loop, Kind.GREETED_DATAGRAMS, mtu);
             case BESS -> packets(channel, loop, Kind.CONNECTIONS, mtu);
+            case FD -> inherited(channel, loop, mtu);
+            case STDIO -> stdio(channel, stream(channel.place(), loop, mtu));
             case TAP -> {
                 if (transport != Transport.NATIVE) {
                     throw new SocketPathException(
@@ -188,6 +216,45 @@ public final class VmNetwork implements AutoCloseable {
                 yield new Channel(link, receiver -> link.open(channel.place(), receiver));
             }
         };
+    }
+
+    private StreamLink stream(String protocol, EventLoop loop, int mtu) {
+        return switch (protocol) {
+            case "vpnkit" -> StreamLink.vpnkit(loop, transport, vpnkitGuests, mtu);
+            case "hyperkit" -> StreamLink.hyperkit(loop, transport, vpnkitGuests, mtu);
+            case "gvproxy" -> new StreamLink(loop, transport, StreamFraming.HYPERKIT, mtu);
+            default -> new StreamLink(loop, transport, StreamFraming.QEMU, mtu);
+        };
+    }
+
+    private Channel inherited(VmChannel channel, EventLoop loop, int mtu) throws SocketPathException {
+        String[] words = channel.place().split("/", 2);
+        InheritedSocket socket = InheritedSocket.look(InheritedSocket.parse(words[0]), channel.toString(), transport);
+        if (socket.kind() == InheritedSocket.Kind.STREAM) {
+            StreamLink link = stream(words.length < 2 ? "" : words[1], loop, mtu);
+            return new Channel(link, receiver -> link.adopt(socket, channel.toString(), receiver), !socket.listening());
+        }
+        Kind kind = socket.kind() == InheritedSocket.Kind.DATAGRAMS ? Kind.DATAGRAMS : Kind.CONNECTIONS;
+        PacketLink link = new PacketLink(loop, kind, mtu);
+        return new Channel(link, receiver -> link.adopt(socket.descriptor(), channel.toString(), receiver), true);
+    }
+
+    /** By way of a socket in a folder that only this user can enter, and that is gone once it has served. */
+    private static Channel stdio(VmChannel channel, StreamLink link) {
+        return new Channel(
+                link,
+                receiver -> {
+                    Path folder = Files.createTempDirectory("slipway");
+                    Path socket = folder.resolve("s");
+                    try {
+                        link.listen(socket, receiver);
+                        StdioPump.start(socket);
+                    } finally {
+                        Files.deleteIfExists(socket);
+                        Files.delete(folder);
+                    }
+                },
+                true);
     }
 
     private Channel packets(VmChannel channel, EventLoop loop, Kind kind, int mtu) throws SocketPathException {

@@ -12,8 +12,11 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.ByteChannel;
+import java.nio.channels.Channels;
 import java.nio.channels.ClosedChannelException;
+import java.nio.channels.ReadableByteChannel;
 import java.nio.channels.SocketChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -180,6 +183,37 @@ final class GuestWire {
                 Files.deleteIfExists(own);
             }
         }
+    }
+
+    /** The standard input and output of a process. */
+    static ByteChannel streams(Process process) {
+        return new ByteChannel() {
+            private final ReadableByteChannel from = Channels.newChannel(process.getInputStream());
+            private final WritableByteChannel to = Channels.newChannel(process.getOutputStream());
+
+            @Override
+            public int read(ByteBuffer target) throws IOException {
+                return from.read(target);
+            }
+
+            @Override
+            public int write(ByteBuffer source) throws IOException {
+                int written = to.write(source);
+                process.getOutputStream().flush();
+                return written;
+            }
+
+            @Override
+            public boolean isOpen() {
+                return to.isOpen();
+            }
+
+            /** Ends the process' input; its output ends by itself. */
+            @Override
+            public void close() throws IOException {
+                to.close();
+            }
+        };
     }
 
     /** Frames behind two bytes of length, the lower one first, as gvproxy has them on its other streams. */
