@@ -30,6 +30,8 @@ public final class Main {
                    Publishes a port of a running network, or takes it back
           flows    Lists connections of the guests of a running network
           stats    Shows the counters of a running network
+          gvproxy, vpnkit
+                   Take the command lines of these two; links of these names do, too
           help     Explains a command: slipway help run
 
         A VM with QEMU, in two commands:
@@ -47,6 +49,12 @@ public final class Main {
         Exit codes: 0 done, 1 failed while running, 2 wrong usage or settings.
         """;
 
+    /** The system property that says by what name the program was started. */
+    private static final String NAME = "slipway.name";
+
+    private static final String GVPROXY = "gvproxy";
+    private static final String VPNKIT = "vpnkit";
+
     private Main() {}
 
     /** Runs the program and exits with its code. */
@@ -59,7 +67,14 @@ public final class Main {
     /** Runs the program and returns its exit code. */
     static int run(String[] args, PrintStream out, PrintStream err) {
         String first = args.length == 0 ? "" : args[0];
+        String name = System.getProperty(NAME, "");
+        if (name.equals(GVPROXY) || name.equals(VPNKIT)) {
+            return dropIn(name, args, out, err);
+        }
         switch (first) {
+            case GVPROXY, VPNKIT -> {
+                return dropIn(first, Arrays.copyOfRange(args, 1, args.length), out, err);
+            }
             case "" -> {
                 err.print(HELP);
                 return Command.USAGE;
@@ -75,11 +90,21 @@ public final class Main {
                 Command command = command(first);
                 if (command == null) {
                     err.println("slipway: " + first + ": unknown " + (first.startsWith("-") ? "option" : "command")
-                            + " (run, shell, demo, probe, ports, publish, unpublish, flows, stats, help, --version)");
+                            + " (run, shell, demo, probe, ports, publish, unpublish, flows, stats, gvproxy, vpnkit,"
+                            + " help, --version)");
                     return Command.USAGE;
                 }
                 return run(command, Arrays.copyOfRange(args, 1, args.length), out, err);
             }
+        }
+    }
+
+    private static int dropIn(String name, String[] args, PrintStream out, PrintStream err) {
+        try {
+            return name.equals(GVPROXY) ? GvproxyCommand.run(args, out, err) : VpnkitCommand.run(args, out, err);
+        } catch (SettingsException e) {
+            err.println(name + ": " + e.getMessage());
+            return Command.USAGE;
         }
     }
 

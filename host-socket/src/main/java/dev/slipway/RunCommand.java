@@ -85,7 +85,28 @@ final class RunCommand implements Command {
     @Override
     public int run(ParseResult parsed, PrintStream out, PrintStream err) throws SettingsException {
         hideCredentials(parsed);
-        SettingSource source = source(parsed);
+        List<Path> files = new ArrayList<>();
+        if (parsed.hasMatchedOption(CONFIG)) {
+            files.add(Path.of(parsed.matchedOptionValue(CONFIG, "")));
+        }
+        return run(() -> source(parsed), files, List.of(), out, err);
+    }
+
+    /** What the settings are, at the start and whenever a file of theirs has changed. */
+    interface Source {
+        SettingSource read() throws SettingsException;
+    }
+
+    /**
+     * Serves until it is stopped, or until every channel is over.
+     *
+     * @param sources of the settings
+     * @param files that they are read from, beside those that they name
+     * @param moreApis sockets of the control API beside the settings' own
+     */
+    static int run(Source sources, List<Path> files, List<Path> moreApis, PrintStream out, PrintStream err)
+            throws SettingsException {
+        SettingSource source = sources.read();
         Settings settings = Settings.from(source);
         Logging.configure(settings.logLevel());
         // Netty's native part takes longer to come up than all else, and a core is free for it.
@@ -98,15 +119,15 @@ final class RunCommand implements Command {
             // Before anybody knows that it runs: from then on SIGHUP must not stop it.
             shutdown.add(SettingsReload.watch(
                     () -> {
-                        SettingSource now = source(parsed);
+                        SettingSource now = sources.read();
                         policy.read(now);
                         return Settings.from(now).proxies();
                     },
                     settings.proxies(),
-                    files(parsed, source),
+                    files(files, source),
                     network::changeProxies));
             boolean stdoutIsAVm = settings.vms().stream().anyMatch(vm -> vm.scheme() == ChannelScheme.STDIO);
-            serve(network, settings, shutdown, stdoutIsAVm ? err : out);
+            serve(network, settings, moreApis, shutdown, stdoutIsAVm ? err : out);
             network.network().over().get();
             return DONE;
         } catch (SocketPathException e) {
@@ -150,11 +171,8 @@ final class RunCommand implements Command {
     }
 
     /** The files that settings come from. */
-    private static List<Path> files(ParseResult parsed, SettingSource source) throws SettingsException {
-        List<Path> files = new ArrayList<>();
-        if (parsed.hasMatchedOption(CONFIG)) {
-            files.add(Path.of(parsed.matchedOptionValue(CONFIG, "")));
-        }
+    private static List<Path> files(List<Path> own, SettingSource source) throws SettingsException {
+        List<Path> files = new ArrayList<>(own);
         ProxyOptions.file(source).ifPresent(files::add);
         ProxyOptions.authorities(source).ifPresent(files::add);
         PolicyFile.file(source).ifPresent(files::add);
@@ -175,27 +193,31 @@ final class RunCommand implements Command {
         }
     }
 
-    private static void serve(RunningNetwork network, Settings settings, Shutdown shutdown, PrintStream out)
+    private static void serve(
+            RunningNetwork network, Settings settings, List<Path> moreApis, Shutdown shutdown, PrintStream out)
             throws IOException {
         long readyAt = System.nanoTime();
         Logger log = LoggerFactory.getLogger(RunCommand.class);
         PublishedPorts ports = publish(settings, network, shutdown);
-        if (settings.api().isPresent()) {
+        List<Path> sockets = new ArrayList<>(settings.api().stream().toList());
+        sockets.addAll(moreApis);
+        if (!sockets.isEmpty()) {
             Supplier<Status> status = () -> new Status(
                     Main.version(), (System.nanoTime() - readyAt) / 1_000_000, network.status(), network.limitations());
             List<ControlApi> apis = List.of(
                     new SlipwayApi(status, ports, network.network()),
                     new ProxyApi(network::proxies, network::changeProxies),
                     new GvproxyApi(ports, network.network(), settings.stack()));
-            shutdown.add(ControlServer.listen(
-                    settings.api().get(), network.network().controlLoop(), network.transport(), apis));
+            for (Path socket : sockets) {
+                shutdown.add(ControlServer.listen(socket, network.network().controlLoop(), network.transport(), apis));
+            }
         }
         if (settings.docker().isPresent()) {
             shutdown.add(EngineWatcher.watch(
                     settings.docker().get(), network.network().controlLoop(), network.transport(), ports));
         }
         String vms = settings.vms().stream().map(Object::toString).collect(Collectors.joining(" "));
-        out.println("ready: " + vms + settings.api().map(api -> " api:" + api).orElse(""));
+        out.println("ready: " + vms + sockets.stream().map(api -> " api:" + api).collect(Collectors.joining()));
         out.flush();
         warnOfOverlaps(settings, log);
     }

@@ -37,6 +37,7 @@ enum SettingKey {
     MTU("BYTES", Kind.ONE, "Largest IP packet on the guest's link, 576 to 65520. Default: 1500"),
     SUBNET("CIDR", Kind.ONE, "The guest's network. Default: 192.168.65.0/24"),
     GATEWAY_IP("ADDRESS", Kind.ONE, "Router and name server. Default: the subnet's first address"),
+    GATEWAY_MAC("MAC", Kind.ONE, "The gateway's MAC address. Default: 5a:94:ef:e4:0c:dd"),
     HOST_IP(
             "ADDRESS",
             Kind.ONE,

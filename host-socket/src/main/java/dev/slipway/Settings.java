@@ -19,6 +19,7 @@ import dev.slipway.seam.UdpNat;
 import dev.slipway.tap.TapAddress;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv6Packet;
+import dev.slipway.wire.MacAddress;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -340,7 +341,7 @@ public record Settings(
                 gateway,
                 host,
                 network + 3,
-                defaults.gatewayMac(),
+                gatewayMac(source, defaults.gatewayMac()),
                 mtu,
                 domain(source.one(SettingKey.DOMAIN.key()), defaults.domain()),
                 searchDomains(source),
@@ -349,6 +350,22 @@ public record Settings(
                         : UdpNat.FULL_CONE,
                 ipv6(source, mtu),
                 limits(source, defaults.limits()));
+    }
+
+    private static long gatewayMac(SettingSource source, long otherwise) throws SettingsException {
+        Value value = source.one(SettingKey.GATEWAY_MAC.key());
+        if (value == null) {
+            return otherwise;
+        }
+        try {
+            long mac = MacAddress.parse(value.text());
+            if (MacAddress.isGroup(mac) || mac == 0) {
+                throw value.wrong(value.text() + " is no card's address");
+            }
+            return mac;
+        } catch (IllegalArgumentException e) {
+            throw value.wrong(e.getMessage());
+        }
     }
 
     private static Limits limits(SettingSource source, Limits defaults) throws SettingsException {

@@ -14,12 +14,16 @@ import java.util.UUID;
  * The VMs that say who they are by a UUID, as VPNKit's do: each is given a MAC address, the same for as long as the
  * process lives, and by that the same IP address. An address that a VM would like is kept for it.
  *
- * <p>MAC addresses are 02:50 and a number that counts new VMs from 1 on. A VM without a UUID is a new one each time.
+ * <p>MAC addresses are 02:50 and a number that counts new VMs from 1 on; the one VM that gvproxy knows by its UUID has the
+ * address that gvproxy gives it. A VM without a UUID is a new one each time.
  */
 final class VpnkitGuests implements Identities {
 
     /** UUIDs that are remembered; one more is refused. */
     static final int LIMIT = 1_024;
+
+    private static final UUID GVPROXYS = UUID.fromString("c3d68012-0208-11ea-9fd7-f2189899ab08");
+    private static final long GVPROXYS_MAC = 0x5A94_EFE4_0CEEL;
 
     private static final long PREFIX = 0x0250_0000_0000L;
     private static final long NUMBERS = 0xFFFF_FFFFL;
@@ -32,11 +36,7 @@ final class VpnkitGuests implements Identities {
     VpnkitGuests(StackSettings settings, LeaseTable leases) {
         this.settings = settings;
         this.leases = leases;
-    }
-
-    /** Gives a UUID a MAC address of the settings' choice. */
-    synchronized void set(UUID uuid, long mac) {
-        known.put(uuid, mac);
+        known.put(GVPROXYS, GVPROXYS_MAC);
     }
 
     @Override

@@ -30,6 +30,14 @@ class VpnkitGuestsTest {
     }
 
     @Test
+    void gvproxysOwnVmHasItsUsualAddress() {
+        assertThat(guests.of(Optional.of(UUID.fromString("c3d68012-0208-11ea-9fd7-f2189899ab08")), 0)
+                        .mac())
+                .isEqualTo(0x5A94_EFE4_0CEEL);
+        assertThat(guests.of(ONE, 0).mac()).isEqualTo(0x0250_0000_0001L);
+    }
+
+    @Test
     void preferredAddressIsTheOneThatDhcpGives() {
         int wanted = address("192.168.65.77");
         long mac = guests.of(ONE, wanted).mac();
@@ -67,7 +75,7 @@ class VpnkitGuestsTest {
 
     @Test
     void rememberedUuidsAreBounded() {
-        for (int i = 0; i < VpnkitGuests.LIMIT; i++) {
+        for (int i = 0; i < VpnkitGuests.LIMIT - 1; i++) {
             assertThat(guests.of(Optional.of(new UUID(1, i)), 0).refusal()).isNull();
         }
         assertThat(guests.of(ONE, 0).refusal()).isEqualTo("No IP addresses available.");

@@ -1,0 +1,256 @@
+package dev.slipway;
+
+import dev.slipway.ForeignFlags.Kind;
+import dev.slipway.SettingSource.Value;
+import dev.slipway.wire.IpAddress;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * {@code slipway gvproxy …}: takes gvproxy's flags, with its addresses and its way to end. Each flag becomes a setting of
+ * {@code run}; one that has no such setting is refused, not passed over.
+ */
+final class GvproxyCommand {
+
+    private static final Map<String, Kind> FLAGS = new HashMap<>();
+
+    static {
+        for (String flag : List.of(
+                "config",
+                "pcap",
+                "mtu",
+                "ssh-port",
+                "subnet",
+                "gatewayIP",
+                "deviceIP",
+                "hostIP",
+                "listen-vpnkit",
+                "listen-qemu",
+                "listen-bess",
+                "listen-stdio",
+                "listen-vfkit",
+                "pid-file",
+                "log-file",
+                "services",
+                "notification")) {
+            FLAGS.put(flag, Kind.ONE);
+        }
+        for (String flag : List.of("listen", "forward-sock", "forward-dest", "forward-user", "forward-identity")) {
+            FLAGS.put(flag, Kind.LIST);
+        }
+        for (String flag : List.of("debug", "ec2-metadata-access", "version", "help", "h")) {
+            FLAGS.put(flag, Kind.SWITCH);
+        }
+    }
+
+    private static final String HELP = """
+        Usage: slipway gvproxy [FLAGS], or a link named gvproxy to slipway
+
+        Supported: -listen unix://PATH (the API; may be repeated), -services unix://PATH, -listen-vpnkit unix://PATH,
+        -listen-qemu unix://PATH or tcp://ADDRESS:PORT, -listen-bess unixpacket://PATH, -listen-vfkit unixgram://PATH,
+        -listen-stdio ANY, -mtu N, -ssh-port N, -subnet CIDR, -gatewayIP, -deviceIP, -hostIP, -pid-file FILE,
+        -log-file FILE, -pcap FILE (headers only), -ec2-metadata-access, -debug, -version.
+        Refused: -config, -forward-sock and its like, -notification, -listen with tcp:// or vsock://.
+        """;
+
+    private static final String DEVICE_MAC = "5a:94:ef:e4:0c:ee";
+    private static final String DEFAULT_SUBNET = "192.168.127.0/24";
+    private static final int DEFAULT_SSH_PORT = 2222;
+
+    private GvproxyCommand() {}
+
+    static int run(String[] args, PrintStream out, PrintStream err) throws SettingsException {
+        ForeignFlags flags = parse(args);
+        if (flags.isOn("version")) {
+            out.println("gvproxy version slipway-" + Main.version());
+            return Command.DONE;
+        }
+        if (flags.isOn("help") || flags.isOn("h")) {
+            out.print(HELP);
+            return Command.DONE;
+        }
+        SettingSource source = settings(flags);
+        List<Path> apis = new ArrayList<>();
+        for (Value listen : flags.all("listen")) {
+            apis.add(path(listen, "unix"));
+        }
+        for (Value services : flags.all("services")) {
+            apis.add(path(services, "unix"));
+        }
+        if (!flags.all("pcap").isEmpty()) {
+            err.println("gvproxy: -pcap: the first 128 bytes of each frame are kept");
+        }
+        String log = flags.text("log-file", "");
+        PrintStream told = err;
+        if (!log.isEmpty()) {
+            told = redirect(flags.value("log-file", log));
+        }
+        try (PidFile ignored = PidFile.write(flags.all("pid-file"))) {
+            return RunCommand.run(() -> source, List.of(), apis, out, told);
+        }
+    }
+
+    static ForeignFlags parse(String... args) throws SettingsException {
+        return ForeignFlags.parse(args, "-", FLAGS);
+    }
+
+    /** The settings of {@code run} that the flags mean. */
+    static SettingSource settings(ForeignFlags flags) throws SettingsException {
+        flags.refuse("config", "its settings can be given as flags");
+        for (String flag : List.of("forward-sock", "forward-dest", "forward-user", "forward-identity")) {
+            flags.refuse(flag, "there is no SSH client here; -ssh-port leads to the VM's SSH server");
+        }
+        flags.refuse("notification", "nobody would be told");
+        SettingSource source = new SettingSource();
+        vms(flags, source);
+        String subnet = flags.text("subnet", DEFAULT_SUBNET);
+        put(source, SettingKey.SUBNET, flags.value("subnet", subnet));
+        copy(flags, "gatewayIP", source, SettingKey.GATEWAY_IP);
+        copy(flags, "hostIP", source, SettingKey.HOST_IP);
+        String device = flags.text("deviceIP", second(subnet));
+        put(source, SettingKey.STATIC_LEASE, flags.value("deviceIP", DEVICE_MAC + "=" + device));
+        if (!flags.text("mtu", "0").equals("0")) {
+            copy(flags, "mtu", source, SettingKey.MTU);
+        }
+        sshPort(flags, device, source);
+        copy(flags, "pcap", source, SettingKey.CAPTURE);
+        if (flags.isOn("ec2-metadata-access")) {
+            put(source, SettingKey.ALLOW_LINK_LOCAL, flags.value("ec2-metadata-access", "true"));
+        }
+        if (flags.isOn("debug")) {
+            put(source, SettingKey.LOG_LEVEL, flags.value("debug", "debug"));
+        }
+        // As with gvproxy: clients of forwards are the gateway to the VM, and the gateway is no proxy.
+        put(source, SettingKey.NO_PRESERVE_SOURCE, flags.value("ssh-port", "true"));
+        put(source, SettingKey.GATEWAY_HTTP_PROXY, flags.value("gatewayIP", "0"));
+        put(source, SettingKey.GATEWAY_SOCKS_PROXY, flags.value("gatewayIP", "0"));
+        return source;
+    }
+
+    private static void vms(ForeignFlags flags, SettingSource source) throws SettingsException {
+        String[][] exclusive = {
+            {"listen-vpnkit", "listen-qemu"}, {"listen-vpnkit", "listen-bess"}, {"listen-qemu", "listen-bess"}
+        };
+        for (String[] pair : exclusive) {
+            if (!flags.all(pair[0]).isEmpty() && !flags.all(pair[1]).isEmpty()) {
+                throw flags.value(pair[0], "").wrong("cannot be used together with -" + pair[1]);
+            }
+        }
+        List<Value> vms = new ArrayList<>();
+        for (Value value : flags.all("listen-qemu")) {
+            vms.add(
+                    value.text().startsWith("tcp://")
+                            ? vm(value, "qemu-tcp:" + value.text().substring("tcp://".length()))
+                            : vm(value, "qemu:" + path(value, "unix")));
+        }
+        for (Value value : flags.all("listen-bess")) {
+            vms.add(vm(value, "bess:" + path(value, "unixpacket")));
+        }
+        for (Value value : flags.all("listen-vfkit")) {
+            vms.add(vm(value, "vfkit:" + path(value, "unixgram")));
+        }
+        for (Value value : flags.all("listen-stdio")) {
+            vms.add(vm(value, "stdio:gvproxy"));
+        }
+        // One session of these, and gvproxy ends; a socket of HyperKit's waits for the next.
+        if (!vms.isEmpty()) {
+            put(source, SettingKey.ONE_OFF, flags.value("listen-qemu", "true"));
+        }
+        for (Value value : flags.all("listen-vpnkit")) {
+            vms.add(vm(value, "hyperkit:" + path(value, "unix")));
+        }
+        if (vms.isEmpty()) {
+            throw new SettingsException(
+                    "-listen-qemu, -listen-vfkit, -listen-bess, -listen-vpnkit, -listen-stdio",
+                    "one of them is needed; VMs that come by /connect of -listen are not supported");
+        }
+        source.put(SettingKey.VM.key(), vms);
+    }
+
+    private static Value vm(Value flag, String channel) {
+        return new Value(flag.place(), channel);
+    }
+
+    private static void sshPort(ForeignFlags flags, String device, SettingSource source) throws SettingsException {
+        String text = flags.text("ssh-port", Integer.toString(DEFAULT_SSH_PORT));
+        if (text.equals("-1")) {
+            return;
+        }
+        if (!text.matches("[0-9]{1,5}") || Integer.parseInt(text) < 1024 || Integer.parseInt(text) > 65_535) {
+            throw flags.value("ssh-port", text).wrong("'" + text + "' is neither -1 nor a port of 1024 to 65535");
+        }
+        String by = flags.all("deviceIP").isEmpty() ? "ssh-port" : "deviceIP";
+        put(source, SettingKey.PUBLISH, flags.value(by, "127.0.0.1:" + text + ":22@" + device));
+    }
+
+    /** The second address of a network; what is no network is found out later. */
+    private static String second(String subnet) {
+        try {
+            return IpAddress.toString(IpAddress.parseV4(subnet.split("/")[0]) + 2);
+        } catch (IllegalArgumentException e) {
+            return "";
+        }
+    }
+
+    private static void copy(ForeignFlags flags, String flag, SettingSource source, SettingKey key) {
+        if (!flags.all(flag).isEmpty()) {
+            source.put(key.key(), flags.all(flag));
+        }
+    }
+
+    private static void put(SettingSource source, SettingKey key, Value value) {
+        source.put(key.key(), List.of(value));
+    }
+
+    private static Path path(Value value, String scheme) throws SettingsException {
+        if (!value.text().startsWith(scheme + ":///")) {
+            throw value.wrong("'" + value.text() + "' is not " + scheme + ":///PATH, the only form supported");
+        }
+        return Path.of(value.text().substring(scheme.length() + 3));
+    }
+
+    /** The log goes to a file from now on. */
+    private static PrintStream redirect(Value file) throws SettingsException {
+        try {
+            PrintStream log = new PrintStream(new FileOutputStream(file.text(), true), true, StandardCharsets.UTF_8);
+            System.setErr(log);
+            return log;
+        } catch (IOException e) {
+            throw file.wrong(e.getMessage());
+        }
+    }
+
+    /** A file that holds the process' id as long as it lives. */
+    private record PidFile(Path path) implements AutoCloseable {
+
+        static PidFile write(List<Value> files) throws SettingsException {
+            if (files.isEmpty()) {
+                return new PidFile(null);
+            }
+            Path path = Path.of(files.getLast().text());
+            try {
+                Files.writeString(path, Long.toString(ProcessHandle.current().pid()));
+                // The end by a signal does not come back to whoever has called.
+                path.toFile().deleteOnExit();
+                return new PidFile(path);
+            } catch (IOException e) {
+                throw files.getLast().wrong("cannot be written: " + e.getMessage());
+            }
+        }
+
+        @Override
+        public void close() {
+            if (path != null) {
+                path.toFile().delete();
+            }
+        }
+    }
+}
