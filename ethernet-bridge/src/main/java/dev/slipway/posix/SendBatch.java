@@ -44,6 +44,7 @@ public final class SendBatch {
     private final int[] segment;
     private int size;
     private int messages;
+    private boolean connected;
     private int segmentMax;
     private int messageBytes;
     private boolean open;
@@ -74,16 +75,22 @@ public final class SendBatch {
      */
     public SendBatch to(int ipv4, int port, int largestSegment) {
         destination.set(ipv4, port);
-        return emptied(largestSegment);
+        return emptied(false, largestSegment);
     }
 
     /** The same for an address of either family. */
     public SendBatch to(IpAddress address, int port, int largestSegment) {
         destination.set(address, port);
-        return emptied(largestSegment);
+        return emptied(false, largestSegment);
     }
 
-    private SendBatch emptied(int largestSegment) {
+    /** The same for the peer that the socket is connected to. */
+    public SendBatch toPeer(int largestSegment) {
+        return emptied(true, largestSegment);
+    }
+
+    private SendBatch emptied(boolean toPeer, int largestSegment) {
+        connected = toPeer;
         segmentMax = largestSegment;
         clear();
         return this;
@@ -174,7 +181,7 @@ public final class SendBatch {
         first[message] = datagram;
         count[message] = 1;
         segment[message] = length;
-        headers.setName(message, destination.address(), destination.length());
+        headers.setName(message, connected ? 0 : destination.address(), connected ? 0 : destination.length());
         headers.setPieces(message, datagram, 1);
         headers.setControl(message, 0, 0);
         messageBytes = length;

@@ -23,6 +23,7 @@ public final class Egress {
     private final Supplier<EgressPolicy> policy;
     private final LongSupplier clock;
     private final AnsweredNames names = new AnsweredNames();
+    private final DnsMessage question = new DnsMessage();
 
     private EgressPolicy lastPolicy;
     private IpAddress lastDestination;
@@ -128,7 +129,6 @@ public final class Egress {
     private void resolve(
             NameResolver resolver, Executor later, byte[] query, boolean stream, NameResolver.Answer answer) {
         EgressPolicy now = policy.get();
-        DnsMessage question = new DnsMessage();
         if (question.parse(MemorySegment.ofArray(query), 0, query.length) != DropReason.NONE) {
             resolver.resolve(query, stream, answer);
             return;

@@ -1,7 +1,6 @@
 package dev.slipway.host;
 
 import dev.slipway.wire.DnsMessage;
-import java.nio.ByteBuffer;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -26,22 +25,13 @@ final class AnswerCache {
     private static final int TRUNCATED = 0x02;
     private static final int RCODE = 0x0F;
 
-    private final Map<ByteBuffer, Entry> entries = new LinkedHashMap<>(16, 0.75f, true);
+    private final Map<QueryKey, Entry> entries = new LinkedHashMap<>(16, 0.75f, true);
     private int bytes;
 
     private record Entry(byte[] response, long storedAt, int seconds) {}
 
-    /** What makes two queries the same: all but the id, and whether a long answer may come. */
-    static ByteBuffer key(byte[] query, boolean stream) {
-        ByteBuffer key = ByteBuffer.allocate(query.length - 1);
-        return key.put(query, 2, query.length - 2)
-                .put((byte) (stream ? 1 : 0))
-                .flip()
-                .asReadOnlyBuffer();
-    }
-
     /** The answer to a query with its records as old as they are, or {@code null}; the id is that of another query. */
-    byte[] get(ByteBuffer key, long now) {
+    byte[] get(QueryKey key, long now) {
         Entry entry = entries.get(key);
         if (entry == null) {
             return null;
@@ -63,7 +53,7 @@ final class AnswerCache {
     }
 
     /** Keeps an answer, if it may be kept. */
-    void put(ByteBuffer key, byte[] response, long now) {
+    void put(QueryKey key, byte[] response, long now) {
         int seconds = secondsToKeep(response);
         if (seconds <= 0 || response.length > MAX_BYTES / 16) {
             return;
@@ -71,16 +61,16 @@ final class AnswerCache {
         Entry entry = new Entry(response.clone(), now, seconds);
         Entry before = entries.put(key, entry);
         bytes += size(key, entry) - (before == null ? 0 : size(key, before));
-        Iterator<Map.Entry<ByteBuffer, Entry>> oldest = entries.entrySet().iterator();
+        Iterator<Map.Entry<QueryKey, Entry>> oldest = entries.entrySet().iterator();
         while (entries.size() > MAX_ENTRIES || bytes > MAX_BYTES) {
-            Map.Entry<ByteBuffer, Entry> least = oldest.next();
+            Map.Entry<QueryKey, Entry> least = oldest.next();
             bytes -= size(least.getKey(), least.getValue());
             oldest.remove();
         }
     }
 
-    private static int size(ByteBuffer key, Entry entry) {
-        return key.limit() + entry.response.length;
+    private static int size(QueryKey key, Entry entry) {
+        return key.length() + entry.response.length;
     }
 
     /** How long a response may be kept, in seconds; 0 if it may not. */

@@ -23,6 +23,11 @@ final class DnsExchange {
         return copy;
     }
 
+    static void setId(byte[] message, int id) {
+        message[0] = (byte) (id >>> 8);
+        message[1] = (byte) id;
+    }
+
     static boolean isTruncated(byte[] response) {
         return (response[2] & 0x02) != 0;
     }

@@ -6,13 +6,13 @@ import dev.slipway.wire.DnsMessage;
 import dev.slipway.wire.IpAddress;
 import io.netty.channel.ChannelException;
 import io.netty.channel.EventLoop;
+import io.netty.channel.IoEventLoop;
 import io.netty.channel.ReflectiveChannelFactory;
 import io.netty.channel.socket.SocketChannel;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.net.InetSocketAddress;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -53,6 +53,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
 
     private final EventLoop loop;
     private final Transport transport;
+    private final Runnable endOfTurn = this::endTurn;
     private final ResolverPlans plans;
     private final FollowedFile<HostsFile> hosts;
     private final Optional<AnswerCache> cache;
@@ -63,7 +64,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
     private final ResolverCounters counters = new ResolverCounters();
     private final RandomIds random = new RandomIds();
     private final Set<Inquiry> inquiries = new HashSet<>();
-    private final Map<ByteBuffer, Inquiry> joinable = new HashMap<>();
+    private final Map<QueryKey, Inquiry> joinable = new HashMap<>();
     private final Map<InetSocketAddress, List<UpstreamSocket>> sockets = new HashMap<>();
     private final Map<InetSocketAddress, Health> health = new HashMap<>();
     private final DnsMessage question = new DnsMessage();
@@ -72,6 +73,10 @@ final class HostResolver implements NameResolver, AutoCloseable {
     private boolean keepsLocal;
     private int rotation;
     private boolean sweeping;
+    private NativeUpstreamSocket.Memory memory;
+    private InetSocketAddress turnServer;
+    private UpstreamSocket turnSocket;
+    private boolean turnEnds;
     private boolean closed;
 
     private static final class Health {
@@ -131,11 +136,12 @@ final class HostResolver implements NameResolver, AutoCloseable {
             soon(() -> answer.answered(fromFile));
             return;
         }
-        ByteBuffer key = AnswerCache.key(query, stream);
+        QueryKey key = new QueryKey(query, stream);
         byte[] kept = cache.map(answers -> answers.get(key, now)).orElse(null);
         if (kept != null) {
             counters.cached++;
-            soon(() -> answer.answered(DnsExchange.withId(kept, DnsExchange.id(query))));
+            DnsExchange.setId(kept, DnsExchange.id(query));
+            soon(() -> answer.answered(kept));
             return;
         }
         counters.outstanding++;
@@ -146,7 +152,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
             return;
         }
         boolean inHostsFile = file.addressesOf(nameIn(question)) != null;
-        Inquiry inquiry = new Inquiry(this, known, key, query, stream, inHostsFile, now + totalNanos);
+        Inquiry inquiry = new Inquiry(this, known, key, query, question, stream, inHostsFile, now + totalNanos);
         inquiry.join(DnsExchange.id(query), answer);
         inquiries.add(inquiry);
         joinable.put(key, inquiry);
@@ -213,7 +219,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
     private void tryAgain(InetSocketAddress server) {
         Lookup attempt =
                 new Lookup(this, ROOT_QUERY, false, (response, by) -> {}, List.of(server), 1, totalNanos, totalNanos);
-        soon(attempt::next);
+        attempt.begin();
     }
 
     // ---- what lookups need
@@ -230,13 +236,31 @@ final class HostResolver implements NameResolver, AutoCloseable {
         loop.execute(task);
     }
 
-    /** A socket to ask a server from, or {@code null} if there is none. */
+    /**
+     * Sends a query from one of the sockets to a server; those of one turn from the same, so that they leave by one system
+     * call.
+     *
+     * @return the socket, or {@code null} if there is none
+     */
     UpstreamSocket socketTo(InetSocketAddress server) {
         if (closed) {
             return null;
         }
-        List<UpstreamSocket> pool = sockets.computeIfAbsent(server, key -> new ArrayList<>());
         long now = System.nanoTime();
+        if (turnSocket != null && turnSocket.isFresh(now) && turnServer.equals(server)) {
+            return turnSocket;
+        }
+        UpstreamSocket chosen = choose(server, now);
+        if (chosen != turnSocket && chosen != null) {
+            flush();
+            turnServer = server;
+            turnSocket = chosen;
+        }
+        return chosen;
+    }
+
+    private UpstreamSocket choose(InetSocketAddress server, long now) {
+        List<UpstreamSocket> pool = sockets.computeIfAbsent(server, key -> new ArrayList<>());
         int fresh = 0;
         for (int i = 0; i < pool.size(); i++) {
             fresh += pool.get(i).isFresh(now) ? 1 : 0;
@@ -244,7 +268,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
         if (fresh < SOCKETS) {
             closeSpent(pool, now);
             try {
-                UpstreamSocket socket = new UpstreamSocket(loop, transport, server, counters, random::next, now);
+                UpstreamSocket socket = open(server, now);
                 pool.add(socket);
                 sweepLater();
                 return socket;
@@ -261,6 +285,37 @@ final class HostResolver implements NameResolver, AutoCloseable {
             at++;
         }
         return pool.get(at);
+    }
+
+    private UpstreamSocket open(InetSocketAddress server, long now) throws IOException {
+        // An address that means something on one link only has a scope beside it, which Netty passes on.
+        if (transport != Transport.NATIVE || server.getAddress().isLinkLocalAddress()) {
+            return new NettyUpstreamSocket(loop, transport, server, counters, random, now);
+        }
+        if (memory == null) {
+            memory = new NativeUpstreamSocket.Memory((IoEventLoop) loop);
+        }
+        return new NativeUpstreamSocket(memory, server, counters, random, now);
+    }
+
+    /** Sends the queries of this turn when all that is ready now was handled. */
+    void flushLater() {
+        if (!turnEnds) {
+            turnEnds = true;
+            loop.execute(endOfTurn);
+        }
+    }
+
+    private void endTurn() {
+        turnEnds = false;
+        flush();
+        turnSocket = null;
+    }
+
+    private void flush() {
+        if (turnSocket != null && turnSocket.isOpen()) {
+            turnSocket.flush();
+        }
     }
 
     /** A connection to ask a server by, or {@code null} if the host has no socket left. */

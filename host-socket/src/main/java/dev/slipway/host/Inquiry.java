@@ -4,7 +4,6 @@ import dev.slipway.seam.NameResolver;
 import dev.slipway.wire.DnsMessage;
 import java.lang.foreign.MemorySegment;
 import java.net.InetSocketAddress;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -17,9 +16,9 @@ final class Inquiry {
 
     private final HostResolver resolver;
     private final ResolverPlan plan;
-    private final ByteBuffer key;
+    private final QueryKey key;
     private final byte[] query;
-    private final DnsMessage question;
+    private DnsMessage parsed;
     private final boolean stream;
     private final boolean inHostsFile;
     private final List<Waiting> waiting = new ArrayList<>(1);
@@ -35,14 +34,16 @@ final class Inquiry {
 
     /**
      * @param key what queries have to have in common to be joined to this one
+     * @param question the query, parsed; not kept
      * @param inHostsFile whether the name exists, whatever servers say
      * @param deadline when the guest has to be told something
      */
     Inquiry(
             HostResolver resolver,
             ResolverPlan plan,
-            ByteBuffer key,
+            QueryKey key,
             byte[] query,
+            DnsMessage question,
             boolean stream,
             boolean inHostsFile,
             long deadline) {
@@ -53,15 +54,13 @@ final class Inquiry {
         this.stream = stream;
         this.inHostsFile = inHostsFile;
         this.deadline = deadline;
-        question = new DnsMessage();
-        question.parse(MemorySegment.ofArray(query), 0, query.length);
         String name = HostResolver.nameIn(question);
         boolean host = question.type() == DnsMessage.TYPE_A || question.type() == DnsMessage.TYPE_AAAA;
         boolean searchable = host && question.recordClass() == DnsMessage.CLASS_IN && !name.isEmpty();
         candidates = searchable && name.indexOf('\\') < 0 ? plan.candidates(name) : List.of(name);
     }
 
-    ByteBuffer key() {
+    QueryKey key() {
         return key;
     }
 
@@ -81,7 +80,7 @@ final class Inquiry {
     void next() {
         String name = candidates.get(asked++);
         boolean asIs = asked == candidates.size();
-        byte[] message = asIs ? query : DnsExchange.withName(query, question, name);
+        byte[] message = asIs ? query : DnsExchange.withName(query, question(), name);
         ResolvConf conf = plan.serversFor(name);
         lookup = new Lookup(
                 resolver,
@@ -92,7 +91,15 @@ final class Inquiry {
                 conf.attempts(),
                 Math.max(1, deadline - System.nanoTime()),
                 conf.timeoutSeconds() * 1_000_000_000L);
-        resolver.soon(lookup::next);
+        lookup.begin();
+    }
+
+    private DnsMessage question() {
+        if (parsed == null) {
+            parsed = new DnsMessage();
+            parsed.parse(MemorySegment.ofArray(query), 0, query.length);
+        }
+        return parsed;
     }
 
     private void answered(boolean asIs, byte[] response, InetSocketAddress server) {
@@ -101,6 +108,7 @@ final class Inquiry {
             finish(asIs(response, code, server != null), server, candidates.size() == 1);
             return;
         }
+        DnsMessage question = question();
         if (code == DnsMessage.NOERROR && !DnsExchange.isTruncated(response)) {
             List<byte[]> addresses = new ArrayList<>();
             int seconds = Integer.MAX_VALUE;
@@ -131,7 +139,7 @@ final class Inquiry {
             return response;
         }
         if (emptyAnswer != null || inHostsFile && code == DnsMessage.NXDOMAIN) {
-            return question.respond(DnsMessage.NOERROR);
+            return question().respond(DnsMessage.NOERROR);
         }
         return failure != null && fromServer ? failure : response;
     }
@@ -139,8 +147,13 @@ final class Inquiry {
     private void finish(byte[] response, InetSocketAddress server, boolean mayKeep) {
         lookup = null;
         resolver.finished(this, response, server, mayKeep);
-        for (Waiting each : waiting) {
-            each.answer.answered(DnsExchange.withId(response, each.id));
+        int last = waiting.size() - 1;
+        for (int i = 0; i <= last; i++) {
+            Waiting each = waiting.get(i);
+            // Each gets an array of its own.
+            byte[] own = i == last ? response : response.clone();
+            DnsExchange.setId(own, each.id);
+            each.answer.answered(own);
         }
     }
 

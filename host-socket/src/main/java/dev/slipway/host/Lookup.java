@@ -58,7 +58,7 @@ final class Lookup {
     interface Outcome {
 
         /**
-         * @param response with the id of the query
+         * @param response with the id of the query; its own from now on
          * @param server that said so, or {@code null} if none said anything
          */
         void ended(byte[] response, InetSocketAddress server);
@@ -69,6 +69,15 @@ final class Lookup {
 
     byte[] query() {
         return query;
+    }
+
+    /** Asks the first server; the outcome comes later, never from within this call. */
+    void begin() {
+        if (servers.isEmpty()) {
+            resolver.soon(this::next);
+        } else {
+            next();
+        }
     }
 
     /** Asks the next server, or gives up. */
@@ -104,6 +113,7 @@ final class Lookup {
             return;
         }
         Asked entry = new Asked(server, socket, socket.send(this, query));
+        resolver.flushLater();
         if (done) {
             socket.forget(entry.id);
         } else {
@@ -195,8 +205,9 @@ final class Lookup {
             }
         }
         byte[] result = response != null && response.length >= DnsMessage.HEADER_LENGTH
-                ? DnsExchange.withId(response, DnsExchange.id(query))
+                ? response
                 : DnsExchange.failure(query, DnsMessage.SERVFAIL);
+        DnsExchange.setId(result, DnsExchange.id(query));
         outcome.ended(result, server);
     }
 

@@ -136,6 +136,16 @@ public final class Probe implements AutoCloseable {
         return answer.addresses().getFirst();
     }
 
+    /**
+     * Asks for ever new names of a domain.
+     *
+     * @param window queries that wait for an answer at a time
+     * @return how many were answered
+     */
+    public long lookUps(String domain, int window, long nanos) throws IOException {
+        return new DnsLoad(guest, gateway(), domain).run(window, nanos);
+    }
+
     /** Fetches a page; any length. */
     public String get(URI url, int address) throws IOException {
         HttpClient.Response response = client(url, address)

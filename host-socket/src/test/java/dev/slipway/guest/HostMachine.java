@@ -42,6 +42,9 @@ final class HostMachine implements AutoCloseable {
     /** Stands in an option for the machine's folder, which is not known before it is there. */
     static final String IN_FOLDER = "{folder}";
 
+    /** What begins so is not an option but a variable of the backend's environment, as {@code NAME=VALUE}. */
+    static final String VARIABLE = "env:";
+
     private static final Duration START = Duration.ofSeconds(20);
 
     private final List<AutoCloseable> parts = new ArrayList<>();
@@ -141,6 +144,8 @@ final class HostMachine implements AutoCloseable {
         for (String option : options) {
             if (option.startsWith(HEAP)) {
                 command.replaceAll(word -> word.startsWith(HEAP) ? option : word);
+            } else if (option.startsWith(VARIABLE)) {
+                command.addAll(0, List.of("env", option.substring(VARIABLE.length())));
             } else {
                 command.add(option.replace(IN_FOLDER, directory.toString()));
             }

@@ -77,6 +77,11 @@ final class Subprocess implements AutoCloseable {
         return Files.readString(log, StandardCharsets.ISO_8859_1);
     }
 
+    /** Whether a file of a name is mapped into it, as a library is. */
+    boolean hasMapped(String name) throws IOException {
+        return Files.readString(Path.of("/proc/" + process.pid() + "/maps")).contains("/" + name);
+    }
+
     /** Memory of the process that is resident, in bytes. */
     long residentBytes() throws IOException {
         try (Stream<String> lines = Files.lines(Path.of("/proc/" + process.pid() + "/status"))) {

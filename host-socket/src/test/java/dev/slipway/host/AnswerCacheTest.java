@@ -3,7 +3,6 @@ package dev.slipway.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.wire.DnsMessage;
-import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -16,8 +15,8 @@ final class AnswerCacheTest {
     private final AnswerCache cache = new AnswerCache();
     private long now = -7_000_000_000L;
 
-    private static ByteBuffer key(String name) {
-        return AnswerCache.key(ResolverRig.query(0, name, A), false);
+    private static QueryKey key(String name) {
+        return new QueryKey(ResolverRig.query(0, name, A), false);
     }
 
     private byte[] get(String name) {
@@ -108,13 +107,13 @@ final class AnswerCacheTest {
     @Test
     void queriesThatDifferInAnythingButTheirIdAreNotTheSame() {
         byte[] query = ResolverRig.query(1, "a.test", A);
-        ByteBuffer key = AnswerCache.key(query, false);
-        assertThat(AnswerCache.key(ResolverRig.query(2, "a.test", A), false)).isEqualTo(key);
-        assertThat(AnswerCache.key(query, true)).isNotEqualTo(key);
+        QueryKey key = new QueryKey(query, false);
+        assertThat(new QueryKey(ResolverRig.query(2, "a.test", A), false)).isEqualTo(key);
+        assertThat(new QueryKey(query, true)).isNotEqualTo(key);
         for (int i = 2; i < query.length; i++) {
             byte[] other = query.clone();
             other[i] ^= 1;
-            assertThat(AnswerCache.key(other, false)).isNotEqualTo(key);
+            assertThat(new QueryKey(other, false)).isNotEqualTo(key);
         }
     }
 

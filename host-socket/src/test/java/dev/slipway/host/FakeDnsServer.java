@@ -17,8 +17,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Function;
 
-/** A DNS server on a loopback address that says what the test wants: the truth, lies, or nothing. */
-final class FakeDnsServer implements AutoCloseable {
+/** A DNS server on one address that says what the test wants: the truth, lies, or nothing. */
+public final class FakeDnsServer implements AutoCloseable {
 
     final List<byte[]> queries = new CopyOnWriteArrayList<>();
     final Set<Integer> sourcePorts = ConcurrentHashMap.newKeySet();
@@ -27,11 +27,11 @@ final class FakeDnsServer implements AutoCloseable {
     private final Function<byte[], List<byte[]>> behaviour;
 
     /**
-     * @param address on loopback
+     * @param address of this machine
      * @param port 0 for any
      * @param behaviour what to send back for a query, in this order
      */
-    FakeDnsServer(String address, int port, Function<byte[], List<byte[]>> behaviour) throws IOException {
+    public FakeDnsServer(String address, int port, Function<byte[], List<byte[]>> behaviour) throws IOException {
         this.behaviour = behaviour;
         InetAddress local = InetAddress.ofLiteral(address);
         tcp = new ServerSocket();

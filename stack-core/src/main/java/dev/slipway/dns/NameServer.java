@@ -135,15 +135,20 @@ public final class NameServer {
 
         /** Gives a response the query's id, and no more bytes than the client takes. */
         private byte[] fit(byte[] response) {
-            MemorySegment asked = MemorySegment.ofArray(question);
-            DnsMessage original = new DnsMessage();
-            original.parse(asked, 0, question.length);
-            if (response.length < DnsMessage.HEADER_LENGTH) {
-                return original.respond(DnsMessage.SERVFAIL);
+            byte[] fitting = response;
+            boolean isMessage = response.length >= DnsMessage.HEADER_LENGTH;
+            if (!isMessage || response.length > DnsMessage.MAX_UNNEGOTIATED_LENGTH) {
+                DnsMessage original = new DnsMessage();
+                original.parse(MemorySegment.ofArray(question), 0, question.length);
+                int limit = stream ? DnsMessage.MAX_LENGTH : original.maxUdpLength();
+                if (!isMessage) {
+                    fitting = original.respond(DnsMessage.SERVFAIL);
+                } else if (response.length > limit) {
+                    fitting = original.truncate(response);
+                }
             }
-            int limit = stream ? DnsMessage.MAX_LENGTH : original.maxUdpLength();
-            byte[] fitting = response.length > limit ? original.truncate(response) : response.clone();
-            BigEndian.putU16(MemorySegment.ofArray(fitting), 0, original.id());
+            fitting[0] = question[0];
+            fitting[1] = question[1];
             return fitting;
         }
     }

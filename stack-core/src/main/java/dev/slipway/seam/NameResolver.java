@@ -13,7 +13,7 @@ public interface NameResolver {
      */
     void resolve(byte[] query, boolean stream, Answer answer);
 
-    /** Where an answer goes. */
+    /** Where an answer goes; the array is its own from then on. */
     interface Answer {
         void answered(byte[] response);
     }

@@ -2,6 +2,8 @@ package dev.slipway.wire;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
@@ -63,6 +65,9 @@ public final class DnsMessage {
     private static final int MAX_LABEL = 63;
     private static final int MAX_NAME = 255;
     private static final int POINTER = 0xC0;
+    /** Characters that one octet of a label takes at most. */
+    private static final int MAX_ESCAPE = 4;
+
     /** Type, class, TTL and length of a record. */
     private static final int RECORD_LENGTH = 10;
 
@@ -72,7 +77,11 @@ public final class DnsMessage {
     private long offset;
     private int end;
     private int length;
-    private final StringBuilder name = new StringBuilder();
+    /** The name as {@link #name} gives it, escapes included. */
+    private byte[] name = new byte[MAX_NAME];
+
+    private int nameLength;
+    private String nameText;
     private int questionEnd;
     private int type;
     private int recordClass;
@@ -94,7 +103,8 @@ public final class DnsMessage {
         this.offset = offset;
         this.end = length;
         edns = false;
-        name.setLength(0);
+        nameLength = 0;
+        nameText = null;
         int at = readName(HEADER_LENGTH, true);
         if (at < 0 || at + 4 > length) {
             return DropReason.DNS;
@@ -161,22 +171,27 @@ public final class DnsMessage {
 
     /** Adds a label to the name as a master file writes it, so that a dot inside a label is not one between two. */
     private boolean keepLabel(int at, int labelLength) {
+        if (nameLength + MAX_ESCAPE * labelLength + 1 > name.length) {
+            name = Arrays.copyOf(name, MAX_ESCAPE * MAX_NAME);
+        }
         for (int i = 0; i < labelLength; i++) {
             int octet = u8(at + i);
             if (octet == 0) {
                 return false; // nobody names a host so; C resolvers would read another name
             }
             if (octet <= ' ' || octet >= 0x7F) {
-                name.append('\\').append((char) ('0' + octet / 100));
-                name.append((char) ('0' + octet / 10 % 10)).append((char) ('0' + octet % 10));
+                name[nameLength++] = '\\';
+                name[nameLength++] = (byte) ('0' + octet / 100);
+                name[nameLength++] = (byte) ('0' + octet / 10 % 10);
+                name[nameLength++] = (byte) ('0' + octet % 10);
             } else {
                 if (octet == '.' || octet == '\\') {
-                    name.append('\\');
+                    name[nameLength++] = '\\';
                 }
-                name.append((char) (octet >= 'A' && octet <= 'Z' ? octet + 32 : octet));
+                name[nameLength++] = (byte) (octet >= 'A' && octet <= 'Z' ? octet + 32 : octet);
             }
         }
-        name.append('.');
+        name[nameLength++] = '.';
         return true;
     }
 
@@ -206,7 +221,10 @@ public final class DnsMessage {
      * empty; dots within labels, backslashes and what is not printable escaped (RFC 1035, section 5.1).
      */
     public String name() {
-        return name.toString();
+        if (nameText == null) {
+            nameText = new String(name, 0, nameLength, StandardCharsets.ISO_8859_1);
+        }
+        return nameText;
     }
 
     /** The type asked for. */

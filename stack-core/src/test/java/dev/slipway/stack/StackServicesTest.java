@@ -218,6 +218,29 @@ class StackServicesTest {
         assertThat(answer).startsWith(0, 0x77).endsWith(1, 2, 3, 4);
     }
 
+    /** As many wait as the limit says, from however many ports they came; names of ours are answered all the same. */
+    @Test
+    void queryFromEachOfTenThousandPortsIsBounded() {
+        int limit = rig.settings.limits().dnsQueries();
+        int ports = 10_000;
+        for (int i = 0; i < ports; i++) {
+            rig.input(guest.dns(GATEWAY, 20_000 + i, DnsBuilder.query("n" + i + ".example.org", 1)));
+        }
+        assertThat(rig.queries).hasSize(limit);
+        assertThat(rig.drops.get(DropReason.DNS_LIMIT)).isEqualTo(ports - limit);
+        assertThat(rig.sent.take()).hasSize(ports - limit);
+
+        rig.input(guest.dns(GATEWAY, 5_353, DnsBuilder.query("host.docker.internal", 1)));
+        assertThat(rig.sent.only()).isUdp().to(PacketBuilder.GUEST_IP, 5_353);
+        rig.queries
+                .getFirst()
+                .answered(DnsBuilder.query("n0.example.org", 1).flags(0x8180).message());
+        rig.sent.take();
+        rig.input(guest.dns(GATEWAY, 5_354, DnsBuilder.query("later.example.org", 1)));
+        assertThat(rig.queries).hasSize(limit + 1);
+        assertThat(rig.sent.frames()).isEmpty();
+    }
+
     @Test
     void whatIsNoQueryIsCounted() {
         rig.isDropped(guest.dns(GATEWAY, 5_353, DnsBuilder.query("x.org", 1).flags(0x8180)), DropReason.DNS);
