@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import picocli.CommandLine.Model.CommandSpec;
@@ -25,7 +26,7 @@ final class ApiCommand implements Command {
 
     private final String name;
 
-    /** @param name {@code ports}, {@code publish}, {@code unpublish}, {@code flows} or {@code stats} */
+    /** @param name {@code ports}, {@code publish}, {@code unpublish}, {@code flows}, {@code stats} or {@code events} */
     ApiCommand(String name) {
         this.name = name;
     }
@@ -66,6 +67,7 @@ final class ApiCommand implements Command {
             case "publish" -> "Publishes ports of a guest of a running network.";
             case "unpublish" -> "Takes back published ports of a running network; connections go on.";
             case "flows" -> "Lists TCP connections and UDP ports of the guests of a running network.";
+            case "events" -> "Prints what happens in a running network, as it happens, until that ends.";
             default -> "Shows what a running network has counted; what is zero is left out.";
         };
     }
@@ -80,6 +82,7 @@ final class ApiCommand implements Command {
                 case "publish" -> print(client.ask("POST", "/v1/ports", Map.of("ports", arguments(parsed))), json, out);
                 case "unpublish" -> unpublish(client, arguments(parsed));
                 case "flows" -> print(client.ask("GET", "/v1/flows", null), json, out);
+                case "events" -> client.follow(line -> out.println(json ? line : event(line)));
                 default -> print(client.ask("GET", "/v1/status", null), json, out);
             }
             return DONE;
@@ -144,6 +147,20 @@ final class ApiCommand implements Command {
         return String.format(
                 "%-4s %-22s -> %-22s %-12s %s",
                 flow.get("protocol"), flow.get("guest"), flow.get("remote"), flow.get("state"), flow.get("vm"));
+    }
+
+    private static String event(String json) {
+        Map<String, Object> event;
+        try {
+            event = new LinkedHashMap<>(JSON.std.mapFrom(json));
+        } catch (IOException e) {
+            return json;
+        }
+        event.remove("number");
+        StringBuilder line = new StringBuilder();
+        line.append(event.remove("time")).append(' ').append(event.remove("type"));
+        event.forEach((name, value) -> line.append(' ').append(name).append('=').append(value));
+        return line.toString();
     }
 
     private static List<String> status(Map<String, Object> status) {

@@ -57,8 +57,8 @@ final class GvproxyCommand {
         Supported: -listen unix://PATH (the API; may be repeated), -services unix://PATH, -listen-vpnkit unix://PATH,
         -listen-qemu unix://PATH or tcp://ADDRESS:PORT, -listen-bess unixpacket://PATH, -listen-vfkit unixgram://PATH,
         -listen-stdio ANY, -mtu N, -ssh-port N, -subnet CIDR, -gatewayIP, -deviceIP, -hostIP, -pid-file FILE,
-        -log-file FILE, -pcap FILE (headers only), -ec2-metadata-access, -debug, -version.
-        Refused: -config, -forward-sock and its like, -notification, -listen with tcp:// or vsock://.
+        -log-file FILE, -pcap FILE (headers only), -notification unix://PATH, -ec2-metadata-access, -debug, -version.
+        Refused: -config, -forward-sock and its like, -listen with tcp:// or vsock://.
         """;
 
     private static final String DEVICE_MAC = "5a:94:ef:e4:0c:ee";
@@ -108,7 +108,6 @@ final class GvproxyCommand {
         for (String flag : List.of("forward-sock", "forward-dest", "forward-user", "forward-identity")) {
             flags.refuse(flag, "there is no SSH client here; -ssh-port leads to the VM's SSH server");
         }
-        flags.refuse("notification", "nobody would be told");
         SettingSource source = new SettingSource();
         vms(flags, source);
         String subnet = flags.text("subnet", DEFAULT_SUBNET);
@@ -122,6 +121,9 @@ final class GvproxyCommand {
         }
         sshPort(flags, device, source);
         copy(flags, "pcap", source, SettingKey.CAPTURE);
+        if (!flags.all("notification").isEmpty()) {
+            copy(flags, "notification", source, SettingKey.NOTIFICATION);
+        }
         if (flags.isOn("ec2-metadata-access")) {
             put(source, SettingKey.ALLOW_LINK_LOCAL, flags.value("ec2-metadata-access", "true"));
         }

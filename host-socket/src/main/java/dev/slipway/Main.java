@@ -116,7 +116,7 @@ public final class Main {
         Command command = command(args[1]);
         if (command == null) {
             err.println("slipway: help: unknown command '" + args[1]
-                    + "' (run, shell, demo, probe, ports, publish, unpublish, flows, stats)");
+                    + "' (run, shell, demo, probe, ports, publish, unpublish, flows, stats, events)");
             return Command.USAGE;
         }
         usage(command).usage(out);
@@ -128,7 +128,7 @@ public final class Main {
             case "run" -> new RunCommand();
             case "demo" -> new DemoCommand();
             case "probe" -> new ProbeCommand();
-            case "ports", "publish", "unpublish", "flows", "stats" -> new ApiCommand(name);
+            case "ports", "publish", "unpublish", "flows", "stats", "events" -> new ApiCommand(name);
             case "shell" -> new ShellCommand();
             case "train" -> new TrainCommand();
             default -> null;

@@ -2,8 +2,10 @@ package dev.slipway;
 
 import dev.slipway.SettingSource.Value;
 import dev.slipway.control.ControlApi;
+import dev.slipway.control.ControlCounters;
 import dev.slipway.control.ControlServer;
 import dev.slipway.control.GvproxyApi;
+import dev.slipway.control.Notifications;
 import dev.slipway.control.ProxyApi;
 import dev.slipway.control.SlipwayApi;
 import dev.slipway.control.Status;
@@ -11,6 +13,7 @@ import dev.slipway.engine.EngineWatcher;
 import dev.slipway.ethernet.ChannelScheme;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.event.Event;
 import dev.slipway.host.VmNetwork;
 import dev.slipway.publish.PortRange;
 import dev.slipway.publish.PublishException;
@@ -21,6 +24,7 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -204,19 +208,31 @@ final class RunCommand implements Command {
         if (!sockets.isEmpty()) {
             Supplier<Status> status = () -> new Status(
                     Main.version(), (System.nanoTime() - readyAt) / 1_000_000, network.status(), network.limitations());
+            ControlCounters counters = new ControlCounters();
             List<ControlApi> apis = List.of(
-                    new SlipwayApi(status, ports, network.network()),
+                    new SlipwayApi(
+                            status, ports, network.network(), network.network().events(), counters),
                     new ProxyApi(network::proxies, network::changeProxies),
                     new GvproxyApi(ports, network.network(), settings.stack()));
             for (Path socket : sockets) {
-                shutdown.add(ControlServer.listen(socket, network.network().controlLoop(), network.transport(), apis));
+                shutdown.add(ControlServer.listen(
+                        socket, network.network().controlLoop(), network.transport(), apis, counters));
             }
         }
         if (settings.docker().isPresent()) {
             shutdown.add(EngineWatcher.watch(
-                    settings.docker().get(), network.network().controlLoop(), network.transport(), ports));
+                    settings.docker().get(),
+                    network.network().controlLoop(),
+                    network.transport(),
+                    ports,
+                    network.network().events()));
         }
         String vms = settings.vms().stream().map(Object::toString).collect(Collectors.joining(" "));
+        if (settings.notification().isPresent()) {
+            shutdown.add(Notifications.begin(
+                    settings.notification().get(), network.network().events()));
+        }
+        network.network().events().tell(Event.Kind.READY, Map.of());
         out.println("ready: " + vms + sockets.stream().map(api -> " api:" + api).collect(Collectors.joining()));
         out.flush();
         warnOfOverlaps(settings, log);
@@ -232,7 +248,8 @@ final class RunCommand implements Command {
                 vms::sessions,
                 vms.leases()::addressOf,
                 settings.publishAddress(),
-                settings.preserveSource());
+                settings.preserveSource(),
+                vms.events());
         shutdown.add(ports);
         for (PortRange range : settings.published()) {
             try {

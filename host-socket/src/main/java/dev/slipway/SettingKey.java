@@ -34,6 +34,11 @@ enum SettingKey {
             Kind.ONE,
             "Socket of a container engine in the VM: the ports that its containers publish become ports of the host."
                     + " Default: none"),
+    NOTIFICATION(
+            "unix://PATH",
+            Kind.ONE,
+            "Somebody's socket that hears of guests that come and go, as gvproxy tells it: a line of JSON for each"
+                    + " event, each in a connection of its own. Default: none"),
     MTU("BYTES", Kind.ONE, "Largest IP packet on the guest's link, 576 to 65520. Default: 1500"),
     SUBNET("CIDR", Kind.ONE, "The guest's network. Default: 192.168.65.0/24"),
     GATEWAY_IP("ADDRESS", Kind.ONE, "Router and name server. Default: the subnet's first address"),

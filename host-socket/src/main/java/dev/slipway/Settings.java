@@ -42,6 +42,7 @@ import java.util.Optional;
  * @param publishAddress where published ports listen that name no address; empty: localhost
  * @param preserveSource whether guests see the addresses of clients of published ports
  * @param docker the socket of a container engine whose containers' ports are published
+ * @param notification the socket that is told of guests that come and go
  * @param stack addresses, MTU and names of each VM's network
  * @param resolver where the guests' names come from
  * @param dhcp what DHCP is told beside the addresses
@@ -62,6 +63,7 @@ public record Settings(
         Optional<IpAddress> publishAddress,
         boolean preserveSource,
         Optional<Path> docker,
+        Optional<Path> notification,
         StackSettings stack,
         ResolverSettings resolver,
         DhcpSettings dhcp,
@@ -98,6 +100,7 @@ public record Settings(
                 publishAddress(source),
                 !isOn(source, SettingKey.NO_PRESERVE_SOURCE),
                 docker(source, vms.size()),
+                notification(source),
                 stack,
                 new NameSettings(source, stack).resolver(),
                 new NameSettings(source, stack).dhcp(),
@@ -283,10 +286,19 @@ public record Settings(
         if (vms > 1) {
             throw value.wrong("an engine's VM must be the only one, but there are " + vms);
         }
+        return Optional.of(unixUrl(value));
+    }
+
+    private static Optional<Path> notification(SettingSource source) throws SettingsException {
+        Value value = source.one(SettingKey.NOTIFICATION.key());
+        return value == null ? Optional.empty() : Optional.of(unixUrl(value));
+    }
+
+    private static Path unixUrl(Value value) throws SettingsException {
         if (!value.text().startsWith("unix://") || value.text().length() == "unix://".length()) {
             throw value.wrong("'" + value.text() + "' is not unix:///PATH");
         }
-        return Optional.of(path(value, value.text().substring("unix://".length())));
+        return path(value, value.text().substring("unix://".length()));
     }
 
     private static List<PortRange> published(SettingSource source, StackSettings stack, int vms)

@@ -50,6 +50,7 @@ class ArchitectureTest {
         "dev.slipway.publish..",
         "dev.slipway.engine..",
         "dev.slipway.control..",
+        "dev.slipway.event..",
         "dev.slipway.probe.."
     };
 

@@ -9,11 +9,14 @@ import io.netty.handler.codec.http.DefaultFullHttpRequest;
 import io.netty.handler.codec.http.FullHttpRequest;
 import io.netty.handler.codec.http.FullHttpResponse;
 import io.netty.handler.codec.http.HttpClientCodec;
+import io.netty.handler.codec.http.HttpContent;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpObjectAggregator;
+import io.netty.handler.codec.http.HttpResponse;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.codec.http.LastHttpContent;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -22,6 +25,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /** Asks the control API of a running network, one request per connection, and waits for the answer. */
 public final class ApiClient {
@@ -55,6 +59,67 @@ public final class ApiClient {
             }
         } finally {
             http.finishAndReleaseAll();
+        }
+    }
+
+    /**
+     * Listens to what happens until the network ends.
+     *
+     * @param line hears of each event: its JSON, on one line
+     * @throws IOException if there is no answer, or it is an error, whose message it has
+     */
+    public void follow(Consumer<String> line) throws IOException {
+        EmbeddedChannel http = new EmbeddedChannel(new HttpClientCodec());
+        try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+            channel.connect(UnixDomainSocketAddress.of(socket));
+            send(http, channel, "GET", "/v1/events", null);
+            EventLines lines = new EventLines(line);
+            ByteBuffer buffer = ByteBuffer.allocate(BUFFER);
+            while (channel.read(buffer.clear()) >= 0) {
+                http.writeInbound(Unpooled.copiedBuffer(buffer.flip()));
+                for (Object part = http.readInbound(); part != null; part = http.readInbound()) {
+                    lines.take(part);
+                }
+            }
+        } finally {
+            http.finishAndReleaseAll();
+        }
+    }
+
+    /** Finds the events in the parts of an answer. */
+    private static final class EventLines {
+
+        private static final String DATA = "data: ";
+
+        private final Consumer<String> line;
+        private final StringBuilder text = new StringBuilder();
+        private boolean refused;
+
+        EventLines(Consumer<String> line) {
+            this.line = line;
+        }
+
+        void take(Object part) throws IOException {
+            if (part instanceof HttpResponse response) {
+                refused = response.status().code() != 200;
+            }
+            if (part instanceof HttpContent content) {
+                text.append(content.content().toString(StandardCharsets.UTF_8));
+                content.release();
+            }
+            if (refused && part instanceof LastHttpContent) {
+                Map<String, Object> json = JSON.std.mapFrom(text.toString());
+                throw new IOException(
+                        json.get("error") instanceof Map<?, ?> error
+                                ? String.valueOf(error.get("message"))
+                                : "refused");
+            }
+            for (int end = text.indexOf("\n"); !refused && end >= 0; end = text.indexOf("\n")) {
+                if (text.indexOf(DATA) == 0) {
+                    line.accept(text.substring(DATA.length(), end));
+                }
+                text.delete(0, end + 1);
+            }
         }
     }
 

@@ -46,11 +46,17 @@ public final class ControlServer implements AutoCloseable {
      *
      * @param loops of the given transport
      * @param apis asked in this order
+     * @param counters where it counts
      * @throws SocketPathException if no socket can be made there
      * @throws IOException if the system refuses for another reason
      */
     public static ControlServer listen(
-            Path path, EventLoopGroup loops, Transport transport, List<? extends ControlApi> apis) throws IOException {
+            Path path,
+            EventLoopGroup loops,
+            Transport transport,
+            List<? extends ControlApi> apis,
+            ControlCounters counters)
+            throws IOException {
         UnixSocketPath place = UnixSocketPath.prepare(path);
         ChannelGroup connections = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
         ChannelFuture bound = new ServerBootstrap()
@@ -60,6 +66,7 @@ public final class ControlServer implements AutoCloseable {
                     @Override
                     protected void initChannel(Channel channel) {
                         if (connections.size() >= MAX_CONNECTIONS) {
+                            counters.refused.incrementAndGet();
                             channel.close();
                             return;
                         }

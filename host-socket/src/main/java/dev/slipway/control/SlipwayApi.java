@@ -1,5 +1,6 @@
 package dev.slipway.control;
 
+import dev.slipway.event.Events;
 import dev.slipway.host.VmNetwork;
 import dev.slipway.host.VmSession;
 import dev.slipway.publish.PortRange;
@@ -33,9 +34,18 @@ public final class SlipwayApi implements ControlApi {
     private final Supplier<Status> status;
     private final PublishedPorts ports;
     private final VmNetwork network;
+    private final Events events;
+    private final ControlCounters counters;
 
-    public SlipwayApi(Supplier<Status> status, PublishedPorts ports, VmNetwork network) {
+    /**
+     * @param events what {@code /v1/events} passes on
+     * @param counters of the socket that this is served at
+     */
+    public SlipwayApi(
+            Supplier<Status> status, PublishedPorts ports, VmNetwork network, Events events, ControlCounters counters) {
         this.status = status;
+        this.events = events;
+        this.counters = counters;
         this.ports = ports;
         this.network = network;
     }
@@ -45,12 +55,18 @@ public final class SlipwayApi implements ControlApi {
         return switch (request.path()) {
             case "/v1/status" -> {
                 only(request, "GET");
-                yield ApiResponse.json(200, status.get().toJson());
+                Map<String, Object> all = status.get().toJson();
+                all.put("api", counters.all());
+                yield ApiResponse.json(200, all);
             }
             case PORTS -> ports(request);
             case "/v1/flows" -> {
                 only(request, "GET");
                 yield ApiResponse.json(200, Map.of("flows", flows()));
+            }
+            case "/v1/events" -> {
+                only(request, "GET");
+                yield EventStream.of(events, counters);
             }
             case "/v1/openapi.json" -> {
                 only(request, "GET");

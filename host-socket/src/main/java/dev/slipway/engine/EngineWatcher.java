@@ -2,6 +2,8 @@ package dev.slipway.engine;
 
 import com.fasterxml.jackson.jr.ob.JSON;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.event.Event;
+import dev.slipway.event.Events;
 import dev.slipway.publish.PortRequest;
 import dev.slipway.publish.PublishedPorts;
 import io.netty.bootstrap.Bootstrap;
@@ -45,18 +47,21 @@ public final class EngineWatcher implements AutoCloseable {
     private final Transport transport;
     private final PublishedPorts ports;
     private Map<String, List<PortRequest>> published = new HashMap<>();
-    private Channel events;
+    private final Events events;
+    private Channel stream;
+    private boolean answers;
     private boolean lookQueued;
     private boolean looking;
     private boolean lookAgain;
     private String said = "";
     private boolean closed;
 
-    private EngineWatcher(Path socket, EventLoop loop, Transport transport, PublishedPorts ports) {
+    private EngineWatcher(Path socket, EventLoop loop, Transport transport, PublishedPorts ports, Events events) {
         this.socket = socket;
         this.loop = loop;
         this.transport = transport;
         this.ports = ports;
+        this.events = events;
     }
 
     /**
@@ -64,9 +69,11 @@ public final class EngineWatcher implements AutoCloseable {
      *
      * @param socket of its API
      * @param loop of the published ports
+     * @param events where it is told that the engine comes and goes
      */
-    public static EngineWatcher watch(Path socket, EventLoop loop, Transport transport, PublishedPorts ports) {
-        EngineWatcher watcher = new EngineWatcher(socket, loop, transport, ports);
+    public static EngineWatcher watch(
+            Path socket, EventLoop loop, Transport transport, PublishedPorts ports, Events events) {
+        EngineWatcher watcher = new EngineWatcher(socket, loop, transport, ports, events);
         loop.execute(watcher::listen);
         return watcher;
     }
@@ -80,7 +87,7 @@ public final class EngineWatcher implements AutoCloseable {
                 new EventLines(this),
                 false,
                 channel -> {
-                    events = channel;
+                    stream = channel;
                     // Without the engine's word that it listens there is nothing to wait for but the end.
                     channel.closeFuture().addListener(done -> retry());
                 },
@@ -89,7 +96,8 @@ public final class EngineWatcher implements AutoCloseable {
     }
 
     private void retry() {
-        events = null;
+        stream = null;
+        lost("its connection has ended");
         if (!closed) {
             loop.schedule(this::listen, RETRY_MILLIS, TimeUnit.MILLISECONDS);
         }
@@ -122,7 +130,7 @@ public final class EngineWatcher implements AutoCloseable {
         }
         boolean understood = json != null && understood(json);
         // Without a connection for events the next one begins with a look.
-        boolean again = lookAgain || !understood && events != null;
+        boolean again = lookAgain || !understood && stream != null;
         lookAgain = false;
         if (again) {
             lookQueued = true;
@@ -134,6 +142,10 @@ public final class EngineWatcher implements AutoCloseable {
         try {
             carryOut(ContainerPort.of(JSON.std.listFrom(json)));
             report("");
+            if (!answers && !closed) {
+                answers = true;
+                events.tell(Event.Kind.ENGINE_CONNECTED, Map.of("engine", socket.toString()));
+            }
             return true;
         } catch (IOException | RuntimeException e) {
             report("its list of containers makes no sense: " + firstLine(e));
@@ -170,8 +182,16 @@ public final class EngineWatcher implements AutoCloseable {
         if (!problem.equals(said)) {
             said = problem;
             if (!problem.isEmpty()) {
+                lost(problem);
                 LOG.warn("engine at {}: {}; what is published stays, and it is asked again", socket, problem);
             }
+        }
+    }
+
+    private void lost(String problem) {
+        if (answers) {
+            answers = false;
+            events.tell(Event.Kind.ENGINE_LOST, Map.of("engine", socket.toString(), "problem", problem));
         }
     }
 
@@ -215,8 +235,8 @@ public final class EngineWatcher implements AutoCloseable {
     public void close() {
         loop.execute(() -> {
             closed = true;
-            if (events != null) {
-                events.close();
+            if (stream != null) {
+                stream.close();
             }
         });
     }

@@ -18,6 +18,7 @@ import dev.slipway.ethernet.StreamLink;
 import dev.slipway.ethernet.TcpAddress;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.ethernet.VmChannel;
+import dev.slipway.event.Events;
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.Sockets;
 import dev.slipway.proxy.ProxySettings;
@@ -67,6 +68,7 @@ public final class VmNetwork implements AutoCloseable {
     private volatile List<String> limitations = List.of();
     private final AtomicReference<ProxySettings> proxies;
     private final AtomicReference<EgressPolicy> policy;
+    private final Events events = new Events();
 
     private VmNetwork(NetworkSettings settings, EgressPolicy policy) {
         this.policy = new AtomicReference<>(policy);
@@ -135,6 +137,11 @@ public final class VmNetwork implements AutoCloseable {
         limitations = List.of(what);
     }
 
+    /** Where what happens is told. */
+    public Events events() {
+        return events;
+    }
+
     /** What this host cannot do for its guests, in words; known soon after the start. */
     public List<String> limitations() {
         return limitations;
@@ -164,8 +171,8 @@ public final class VmNetwork implements AutoCloseable {
                 ? new CaptureLink(faulty == null ? link : faulty)
                 : null;
         GuestLink outermost = capture != null ? capture : faulty != null ? faulty : link;
-        VmSession session =
-                new VmSession(channel.toString(), settings, loop, outermost, leases, names, proxies::get, policy::get);
+        VmSession session = new VmSession(
+                channel.toString(), settings, loop, outermost, leases, names, proxies::get, policy::get, events);
         sessions.add(session);
         GuestLink.Receiver receiver = session.receiver();
         if (capture != null) {

@@ -8,6 +8,8 @@ import dev.slipway.egress.EgressPolicy;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.event.Event;
+import dev.slipway.event.Events;
 import dev.slipway.proxy.ProxyCounters;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.proxy.ProxySockets;
@@ -17,8 +19,11 @@ import dev.slipway.seam.HostSockets;
 import dev.slipway.stack.Stack;
 import dev.slipway.tcp.TcpCounters;
 import dev.slipway.udp.UdpForwards;
+import dev.slipway.wire.BigEndian;
+import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.MacAddress;
 import io.netty.channel.EventLoop;
 import io.netty.channel.IoEventLoop;
 import io.netty.channel.socket.DuplexChannel;
@@ -27,6 +32,8 @@ import io.netty.util.internal.PlatformDependent;
 import java.lang.foreign.MemorySegment;
 import java.net.InetSocketAddress;
 import java.security.SecureRandom;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -60,11 +67,17 @@ public final class VmSession implements AutoCloseable {
     /** How long {@link #close} waits for the event loop, in milliseconds. */
     private static final int CLOSE_MILLIS = 3_000;
 
+    private static final long NOT_SEEN = -1;
+
+    /** Where a frame says which MAC address sent it. */
+    private static final int SOURCE = 6;
+
     private static final long QUEUES_MAX = 64L << 20;
     private static final long LOG_INTERVAL_NANOS = 1_000_000_000L;
     private static final Logger LOG = LoggerFactory.getLogger(VmSession.class);
 
     private final String name;
+    private final Events events;
     private final Egress egress;
     private final EventLoop loop;
     private final GuestLink link;
@@ -100,6 +113,7 @@ public final class VmSession implements AutoCloseable {
      * @param localNames shared as well
      * @param proxies which flows go through a proxy, at any moment
      * @param policy what guests may reach, at any moment
+     * @param events where it is told that guests come and go
      */
     VmSession(
             String name,
@@ -109,8 +123,10 @@ public final class VmSession implements AutoCloseable {
             LeaseTable leases,
             LocalNames localNames,
             Supplier<ProxySettings> proxies,
-            Supplier<EgressPolicy> policy) {
+            Supplier<EgressPolicy> policy,
+            Events events) {
         this.name = name;
+        this.events = events;
         egress = new Egress(name, policy, System::nanoTime);
         this.loop = loop;
         this.link = link;
@@ -178,10 +194,15 @@ public final class VmSession implements AutoCloseable {
 
         private boolean inBatch;
 
+        /** The address that the first frame of the guest came from. */
+        private long seen = NOT_SEEN;
+
         @Override
         public void attached() {
             cancelGrace();
             LOG.info("{}: guest attached", name);
+            seen = NOT_SEEN;
+            events.tell(Event.Kind.VM_ATTACHED, Map.of("vm", name));
             guarded(stack::attached);
         }
 
@@ -190,11 +211,21 @@ public final class VmSession implements AutoCloseable {
             if (!inBatch) {
                 inBatch = true;
                 batchTime = System.nanoTime();
+                if (seen == NOT_SEEN) {
+                    see(frame);
+                }
             }
             try {
                 stack.input(frame, batchTime);
             } catch (RuntimeException | OutOfMemoryError e) {
                 failed(e);
+            }
+        }
+
+        private void see(Frame frame) {
+            if (frame.length() >= EthernetFrame.HEADER_LENGTH) {
+                seen = BigEndian.u48(frame.bytes(), frame.offset() + SOURCE);
+                events.tell(Event.Kind.VM_SEEN, Map.of("vm", name, "mac", MacAddress.toString(seen)));
             }
         }
 
@@ -214,6 +245,11 @@ public final class VmSession implements AutoCloseable {
         @Override
         public void detached(String reason) {
             LOG.info("{}: guest detached: {}", name, reason);
+            Map<String, Object> facts = new LinkedHashMap<>(Map.of("vm", name, "reason", reason));
+            if (seen != NOT_SEEN) {
+                facts.put("mac", MacAddress.toString(seen));
+            }
+            events.tell(Event.Kind.VM_DETACHED, facts);
             cancelGrace();
             if (!closed) {
                 grace = loop.schedule(VmSession.this::guestGone, GRACE_MILLIS, TimeUnit.MILLISECONDS);

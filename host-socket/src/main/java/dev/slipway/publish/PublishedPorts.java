@@ -2,6 +2,8 @@ package dev.slipway.publish;
 
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.event.Event;
+import dev.slipway.event.Events;
 import dev.slipway.host.VmSession;
 import dev.slipway.publish.PortRequest.Protocol;
 import dev.slipway.publish.PublishException.Reason;
@@ -62,6 +64,7 @@ public final class PublishedPorts implements AutoCloseable {
     private final Targets targets;
     private final Optional<IpAddress> defaultAddress;
     private final boolean preserveSource;
+    private final Events events;
     private final List<Entry> entries = new ArrayList<>();
     private final Map<Key, Entry> listening = new LinkedHashMap<>();
     private ScheduledFuture<?> retry;
@@ -74,6 +77,7 @@ public final class PublishedPorts implements AutoCloseable {
      * @param addressOfName the address of the VM of that name, network order; 0 if there is none
      * @param defaultAddress what is listened on where a request names no address; empty: localhost, IPv4 and IPv6
      * @param preserveSource whether guests see the addresses of clients
+     * @param events where it is told what is published
      */
     public PublishedPorts(
             EventLoop loop,
@@ -81,8 +85,10 @@ public final class PublishedPorts implements AutoCloseable {
             Supplier<List<VmSession>> sessions,
             ToIntFunction<String> addressOfName,
             Optional<IpAddress> defaultAddress,
-            boolean preserveSource) {
+            boolean preserveSource,
+            Events events) {
         this.loop = loop;
+        this.events = events;
         this.transport = transport;
         this.targets = new Targets(sessions, addressOfName);
         this.defaultAddress = defaultAddress;
@@ -128,6 +134,7 @@ public final class PublishedPorts implements AutoCloseable {
                     if (entries.size() < MAX_PORTS) {
                         entries.add(entry);
                     }
+                    tell(Event.Kind.PORT_REFUSED, entry);
                     retryLater();
                 }
             }
@@ -234,6 +241,22 @@ public final class PublishedPorts implements AutoCloseable {
             entries.add(entry);
         }
         LOG.debug("{}: {} is published", entry.owner, entry.request);
+        tell(Event.Kind.PORT_PUBLISHED, entry);
+    }
+
+    private void tell(Event.Kind kind, Entry entry) {
+        if (entry.owner.equals(TUNNEL)) {
+            return;
+        }
+        Map<String, Object> facts = new LinkedHashMap<>();
+        facts.put("protocol", entry.request.protocol().toString());
+        facts.put("local", entry.request.local());
+        facts.put("remote", entry.request.remote());
+        facts.put("owner", entry.owner);
+        if (kind == Event.Kind.PORT_REFUSED) {
+            facts.put("failure", entry.failure);
+        }
+        events.tell(kind, facts);
     }
 
     /** What the system says, without the names of its calls and classes. */
@@ -274,7 +297,9 @@ public final class PublishedPorts implements AutoCloseable {
     private void remove(Entry entry) {
         entry.listeners.forEach(Listener::close);
         entry.listeners.clear();
-        listening.values().remove(entry);
+        if (listening.values().remove(entry)) {
+            tell(Event.Kind.PORT_UNPUBLISHED, entry);
+        }
         entries.remove(entry);
     }
 

@@ -5,10 +5,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.event.Event;
+import dev.slipway.event.Events;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -17,8 +20,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -44,13 +50,15 @@ class ControlServerTest {
 
     private final Transport transport = Transport.best();
     private final EventLoopGroup loops = new MultiThreadIoEventLoopGroup(1, transport.ioHandlerFactory());
+    private final Events events = new Events();
+    private final ControlCounters counters = new ControlCounters();
     private Path socket;
     private ControlServer server;
 
     @BeforeEach
     void listen() throws IOException {
         socket = folder.resolve("api");
-        server = ControlServer.listen(socket, loops, transport, apis());
+        server = ControlServer.listen(socket, loops, transport, apis(), counters);
     }
 
     @AfterEach
@@ -59,8 +67,8 @@ class ControlServerTest {
         loops.shutdownGracefully(0, 1, TimeUnit.SECONDS).awaitUninterruptibly();
     }
 
-    private static List<ControlApi> apis() {
-        return List.of(new SlipwayApi(() -> STATUS, null, null));
+    private List<ControlApi> apis() {
+        return List.of(new SlipwayApi(() -> STATUS, null, null, events, counters));
     }
 
     /** Sends bytes and reads until the server closes. */
@@ -97,7 +105,8 @@ class ControlServerTest {
                 .endsWith("\r\n\r\n"
                         + "{\"version\":\"1.2\",\"uptimeMillis\":34,\"vms\":[{\"socket\":\"qemu:/a"
                         + " \\\"b\\\"\\n\",\"attached\":true,\"counters\":{\"frames\":5},\"drops\":{\"runt\":6}}]"
-                        + ",\"limitations\":[\"no x\"]}\n");
+                        + ",\"limitations\":[\"no x\"],\"api\":{\"connectionsRefused\":0,\"eventStreams\":0,"
+                        + "\"eventStreamsCut\":0,\"eventStreamsRefused\":0}}\n");
     }
 
     @Test
@@ -110,7 +119,7 @@ class ControlServerTest {
 
     @Test
     void aSocketInUseIsRefused() {
-        assertThatThrownBy(() -> ControlServer.listen(socket, loops, transport, apis()))
+        assertThatThrownBy(() -> ControlServer.listen(socket, loops, transport, apis(), counters))
                 .isInstanceOf(SocketPathException.class)
                 .hasMessageContaining("in use");
     }
@@ -132,6 +141,106 @@ class ControlServerTest {
                 .contains("\"code\":\"" + code + "\"")
                 .contains("{\"error\":{")
                 .contains("\"message\":\"");
+    }
+
+    private SocketChannel listenToEvents() throws IOException {
+        SocketChannel client = SocketChannel.open(StandardProtocolFamily.UNIX);
+        client.connect(UnixDomainSocketAddress.of(socket));
+        client.write(ByteBuffer.wrap("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII)));
+        return client;
+    }
+
+    private static String readTo(SocketChannel client, String last) throws IOException {
+        StringBuilder read = new StringBuilder();
+        ByteBuffer piece = ByteBuffer.allocate(4096);
+        while (read.indexOf(last) < 0 && client.read(piece.clear()) >= 0) {
+            read.append(StandardCharsets.UTF_8.decode(piece.flip()));
+        }
+        return read.toString();
+    }
+
+    @Test
+    void eventsAreToldAsTheyHappenToAllWhoListen() throws IOException {
+        try (SocketChannel first = listenToEvents();
+                SocketChannel second = listenToEvents()) {
+            for (SocketChannel client : List.of(first, second)) {
+                assertThat(readTo(client, "\n\n"))
+                        .startsWith("HTTP/1.1 200 OK\r\n")
+                        .contains("Content-Type: text/event-stream\r\n");
+            }
+            events.tell(Event.Kind.VM_ATTACHED, Map.of("vm", "qemu:/a \"b\"\n"));
+            for (SocketChannel client : List.of(first, second)) {
+                assertThat(readTo(client, "\n\n"))
+                        .matches("id: 1\nevent: vm-attached\ndata: \\{\"number\":1,\"time\":\"[0-9T:.Z-]+\","
+                                + "\"type\":\"vm-attached\",\"vm\":\"qemu:/a \\\\\"b\\\\\"\\\\n\"}\n\n");
+            }
+            assertThat(get("/v1/status")).contains("\"eventStreams\":2");
+        }
+        awaitCount("eventStreams", 0);
+    }
+
+    @Test
+    void clientThatDoesNotReadEventsIsCutOffAndCounted() throws IOException {
+        try (SocketChannel client = listenToEvents()) {
+            readTo(client, "\n\n");
+            Map<String, Object> large = Map.of("vm", "x".repeat(10_000));
+            while (counters.all().get("eventStreamsCut") == 0) {
+                events.tell(Event.Kind.VM_ATTACHED, large);
+            }
+            awaitCount("eventStreams", 0);
+        }
+        assertThat(get("/v1/status")).contains("\"eventStreamsCut\":1");
+    }
+
+    @Test
+    void oneListenerTooManyIsRefusedAndTheNextOneIsNotWhenOneHasLeft() throws IOException {
+        List<SocketChannel> clients = new ArrayList<>();
+        try {
+            for (int i = 0; i < EventStream.MAX_STREAMS; i++) {
+                clients.add(listenToEvents());
+                readTo(clients.getLast(), "\n\n");
+            }
+            assertThat(get("/v1/events")).startsWith("HTTP/1.1 429 ").contains("\"code\":\"too-many\"");
+            clients.removeLast().close();
+            awaitCount("eventStreams", EventStream.MAX_STREAMS - 1);
+            clients.add(listenToEvents());
+            assertThat(readTo(clients.getLast(), "\n\n")).startsWith("HTTP/1.1 200 ");
+        } finally {
+            for (SocketChannel client : clients) {
+                client.close();
+            }
+        }
+    }
+
+    private void awaitCount(String name, long value) {
+        while (counters.all().get(name) != value) {
+            Thread.onSpinWait();
+        }
+    }
+
+    @Test
+    void commandHearsEventsUntilTheServerEnds() throws Exception {
+        List<String> heard = new CopyOnWriteArrayList<>();
+        CompletableFuture<Void> following = CompletableFuture.runAsync(() -> {
+            try {
+                new ApiClient(socket).follow(heard::add);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+        while (heard.isEmpty() && !following.isDone()) {
+            // Until it listens; what was told before is not heard.
+            events.tell(Event.Kind.READY, Map.of());
+            Thread.yield();
+        }
+        events.tell(Event.Kind.VM_SEEN, Map.of("mac", "02:00:00:00:00:01"));
+        while (!heard.getLast().contains("vm-seen") && !following.isDone()) {
+            Thread.onSpinWait();
+        }
+        server.close();
+        following.get(10, TimeUnit.SECONDS);
+        assertThat(heard.getFirst()).contains("\"type\":\"ready\"");
+        assertThat(heard.getLast()).contains("\"type\":\"vm-seen\"").endsWith("\"mac\":\"02:00:00:00:00:01\"}");
     }
 
     @Test

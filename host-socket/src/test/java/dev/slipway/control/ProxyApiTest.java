@@ -98,8 +98,8 @@ final class ProxyApiTest {
 
     @Test
     void theDocumentDescribesIt() throws Exception {
-        ApiResponse document =
-                new SlipwayApi(null, null, null).answer(ApiRequest.of("GET", "/v1/openapi.json", new byte[0], null));
+        ApiResponse document = new SlipwayApi(null, null, null, null, null)
+                .answer(ApiRequest.of("GET", "/v1/openapi.json", new byte[0], null));
         assertThat(JSON.std.mapFrom(document.body()))
                 .extractingByKey("paths", InstanceOfAssertFactories.MAP)
                 .extractingByKey("/v1/proxies", InstanceOfAssertFactories.MAP)

@@ -3,6 +3,7 @@ package dev.slipway.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.ethernet.Transport;
+import dev.slipway.event.Events;
 import dev.slipway.publish.Published;
 import dev.slipway.publish.PublishedPorts;
 import io.netty.channel.EventLoop;
@@ -52,14 +53,17 @@ class EngineWatcherTest {
     private Path socket;
     private ServerSocketChannel server;
     private volatile byte[] list = answer("[]");
+    private final BlockingQueue<String> told = new LinkedBlockingQueue<>();
+    private final Events events = new Events();
     private PublishedPorts ports;
     private EngineWatcher watcher;
 
     @BeforeEach
     void start() throws IOException {
         socket = folder.resolve("engine.sock");
-        ports = new PublishedPorts(loop, transport, List::of, name -> 0, Optional.empty(), true);
-        watcher = EngineWatcher.watch(socket, loop, transport, ports);
+        events.listen(event -> told.add(event.kind() + " " + event.facts().getOrDefault("local", "")));
+        ports = new PublishedPorts(loop, transport, List::of, name -> 0, Optional.empty(), true, events);
+        watcher = EngineWatcher.watch(socket, loop, transport, ports, events);
         startEngine();
     }
 
@@ -165,6 +169,9 @@ class EngineWatcherTest {
         list = answer("[]");
         event();
         await(List::isEmpty);
+        assertThat(told)
+                .containsExactlyInAnyOrder(
+                        "engine-connected ", "port-published localhost:" + port, "port-unpublished localhost:" + port);
     }
 
     @Test
@@ -187,6 +194,7 @@ class EngineWatcherTest {
                     .hasValueSatisfying(failure -> assertThat(failure).contains("in use"));
         }
         await(all -> all.size() == 1 && all.getFirst().failure().isEmpty());
+        assertThat(told).contains("port-refused localhost:" + port).contains("port-published localhost:" + port);
     }
 
     @ParameterizedTest
@@ -232,5 +240,6 @@ class EngineWatcherTest {
         list = answer("[]");
         startEngine();
         await(List::isEmpty);
+        assertThat(told).containsSubsequence("engine-connected ", "engine-lost ", "engine-connected ");
     }
 }

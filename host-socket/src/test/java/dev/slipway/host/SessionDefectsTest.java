@@ -8,6 +8,7 @@ import dev.slipway.egress.EgressPolicy;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.Transport;
+import dev.slipway.event.Events;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.wire.Frame;
@@ -53,8 +54,8 @@ final class SessionDefectsTest {
         loop = group.next();
         LeaseTable leases = new LeaseTable(settings.stack());
         LocalNames names = new LocalNames(settings.stack(), leases);
-        session =
-                new VmSession("test", settings, loop, link, leases, names, settings::proxies, () -> EgressPolicy.OPEN);
+        session = new VmSession(
+                "test", settings, loop, link, leases, names, settings::proxies, () -> EgressPolicy.OPEN, new Events());
         receiver = session.receiver();
         onLoop(receiver::attached);
     }
