@@ -108,6 +108,23 @@ public final class SocketAddress {
                 .replace('\0', '@');
     }
 
+    /** The IPv4 or IPv6 address; one of IPv4 that came to a socket of both families is IPv4's. */
+    public IpAddress ip() {
+        return bytes.get(ValueLayout.JAVA_SHORT, 0) == Sockets.AF_INET
+                ? IpAddress.ofV4(BigEndian.i32(bytes, 4))
+                : new IpAddress(BigEndian.i64(bytes, 8), BigEndian.i64(bytes, 16));
+    }
+
+    /** The port of an IPv4 or IPv6 address. */
+    public int port() {
+        return BigEndian.u16(bytes, 2);
+    }
+
+    /** The kernel has written an address of that length. */
+    void received(int newLength) {
+        length = Math.clamp(newLength, 0, UNIX_CAPACITY);
+    }
+
     void set(SocketAddress other) {
         MemorySegment.copy(other.bytes, 0, bytes, 0, bytes.byteSize());
         length = other.length;

@@ -123,6 +123,19 @@ public final class Sockets {
     }
 
     /**
+     * The same, and who called. The connection begins with the listening socket's SO_LINGER and TCP_NODELAY.
+     *
+     * @param client an IPv4 or IPv6 address, if there is a connection
+     */
+    public int accept(int fd, SocketAddress client) {
+        optionLength.set(ValueLayout.JAVA_INT, 0, SocketAddress.CAPACITY);
+        int accepted = (int) kernel.call(
+                Number.ACCEPT4, fd, client.address(), optionLength.address(), SOCK_NONBLOCK | SOCK_CLOEXEC, 0, 0);
+        client.received(optionLength.get(ValueLayout.JAVA_INT, 0));
+        return accepted;
+    }
+
+    /**
      * Says with what mode a Unix socket is born when it is bound, before it is (unix(7) says nothing of it; Linux takes
      * the mode of the socket's own inode, and then the umask away from it).
      */

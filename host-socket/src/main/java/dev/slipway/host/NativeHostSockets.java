@@ -136,6 +136,43 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
         }
     }
 
+    /** Whether there is room for a connection that the host has accepted. */
+    boolean admits(int fd) {
+        return MemoryReserve.ofThisProcess().admitsFlows()
+                && Descriptors.ofThisProcess().admits(fd);
+    }
+
+    /**
+     * A connection that the host has accepted, for a guest that was not asked yet.
+     *
+     * @param fd a TCP socket with TCP_NODELAY whose close sends a reset; it belongs to this from here on, even if this
+     *     throws
+     */
+    HostStream accepted(int fd, HostStream.Listener listener) {
+        NativeHostStream stream = null;
+        try {
+            stream = new NativeHostStream(this, listener, fd, false);
+            streams.add(stream);
+            counters.accepts++;
+            counters.openStreams = streams.size();
+            stream.accepted();
+            return stream;
+        } catch (OutOfMemoryError e) {
+            if (stream == null) {
+                sockets.close(fd);
+            } else {
+                stream.reset();
+            }
+            throw e;
+        }
+    }
+
+    /** Ends a connection that nobody has taken: its client sees a reset. */
+    void refuse(int fd) {
+        sockets.resetOnClose(fd);
+        sockets.close(fd);
+    }
+
     /** A socket of a guest's, or the error number negated: EMFILE too if it would be one of those that are kept back. */
     private int openSocket(int family, int type) {
         if (!MemoryReserve.ofThisProcess().admitsFlows()) {

@@ -140,20 +140,35 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
      * @param result of the connect call: 0, or minus EINPROGRESS
      */
     void connecting(int result) {
-        descriptor = new FileDescriptor(fd);
-        Future<IoRegistration> registered = owner.loop().register(this);
-        if (!registered.isSuccess()) {
+        if (!register()) {
             sockets.close(fd);
             owner.closed(this);
             fail(ConnectFailure.EXHAUSTED);
             return;
         }
-        registration = registered.getNow();
-        registration.submit(INTEREST);
         if (result == 0) {
             opened();
             owner.loop().execute(this);
         }
+    }
+
+    /** The socket was accepted, and the kernel will send a reset when it is closed; see {@link #opened}. */
+    void accepted() {
+        state = State.OPEN;
+        if (!register()) {
+            ioFailed(0);
+        }
+    }
+
+    private boolean register() {
+        descriptor = new FileDescriptor(fd);
+        Future<IoRegistration> registered = owner.loop().register(this);
+        if (!registered.isSuccess()) {
+            return false;
+        }
+        registration = registered.getNow();
+        registration.submit(INTEREST);
+        return true;
     }
 
     /** Delivers what became known within a method of the seam. */

@@ -105,7 +105,10 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
         return stream;
     }
 
-    /** A connection that the host has accepted, for a guest that was not asked yet. */
+    /**
+     * A connection that the host has accepted, for a guest that was not asked yet; only after {@link #admitsAccepted}
+     * has said yes.
+     */
     HostStream accepted(DuplexChannel channel, HostStream.Listener listener) {
         NettyHostStream stream = new NettyHostStream(this, listener);
         streams.add(stream);
@@ -132,6 +135,16 @@ final class NettyHostSockets implements HostSockets, AutoCloseable {
         if (failure == ConnectFailure.EXHAUSTED) {
             counters.socketsExhausted++;
         }
+    }
+
+    /** Whether there is room for a connection that the host has accepted, which is counted then. */
+    boolean admitsAccepted() {
+        return admits();
+    }
+
+    /** A connection that {@link #admitsAccepted} has counted does not come about. */
+    void acceptedInVain() {
+        Descriptors.ofThisProcess().closed();
     }
 
     /** Whether memory and descriptors suffice for another socket, which is counted then. */

@@ -16,6 +16,7 @@ import dev.slipway.proxy.ProxySockets;
 import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.HostStream;
 import dev.slipway.stack.Stack;
 import dev.slipway.tcp.TcpCounters;
 import dev.slipway.udp.UdpForwards;
@@ -41,6 +42,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -102,6 +104,8 @@ public final class VmSession implements AutoCloseable {
     private long loggedAt;
     private boolean logged;
     private boolean closed;
+    /** Whether the stack has made a host's side of the accepted connection that is being given to it. */
+    private boolean claimed;
 
     /**
      * Makes a session; it serves when the link is told to hand its frames to {@link #receiver}.
@@ -366,23 +370,66 @@ public final class VmSession implements AutoCloseable {
      * @param client who it is from, or null if that has no address
      * @param preserveSource whether the guest sees the client's address where it can be told apart
      * @param accepted not registered with any event loop yet
-     * @return false if there is no guest, or it has too many connections; the accepted one is untouched then
+     * @return false if there is no guest, or it has too many connections, or the host too few descriptors; the accepted
+     *     one is untouched then
      */
     public boolean connectToGuest(
             int guest, int port, InetSocketAddress client, boolean preserveSource, DuplexChannel accepted) {
+        if (!sockets.admitsAccepted()) {
+            counters.socketsExhausted++;
+            return false;
+        }
+        IpAddress address =
+                client == null ? null : IpAddress.ofBytes(client.getAddress().getAddress());
+        claimed = false;
+        try {
+            return connect(
+                    guest, port, seenAs(address, preserveSource), client == null ? 0 : client.getPort(), listener -> {
+                        claimed = true;
+                        return sockets.accepted(accepted, listener);
+                    });
+        } finally {
+            if (!claimed) {
+                sockets.acceptedInVain();
+            }
+        }
+    }
+
+    /**
+     * The same by a descriptor, on the native transport.
+     *
+     * @param client who it is from
+     * @param accepted a TCP socket with TCP_NODELAY whose close sends a reset; it belongs to this session from here on,
+     *     and its client sees a reset if there is no guest, or it has too many connections, or the host too few
+     *     descriptors
+     */
+    public void connectToGuest(
+            int guest, int port, IpAddress client, int clientPort, boolean preserveSource, int accepted) {
+        claimed = false;
+        try {
+            if (!nativeSockets.admits(accepted)) {
+                counters.socketsExhausted++;
+                return;
+            }
+            connect(guest, port, seenAs(client, preserveSource), clientPort, listener -> {
+                claimed = true;
+                return nativeSockets.accepted(accepted, listener);
+            });
+        } finally {
+            if (!claimed) {
+                nativeSockets.refuse(accepted);
+            }
+        }
+    }
+
+    private boolean connect(
+            int guest, int port, int seenAs, int clientPort, Function<HostStream.Listener, HostStream> factory) {
         int to = guest != 0 ? guest : stack.ports().guestAddress();
         if (closed || to == 0 || !link.isAttached()) {
             return false;
         }
         touch();
-        return stack.ports()
-                .connect(
-                        to,
-                        port,
-                        seenAs(client, preserveSource),
-                        client == null ? 0 : client.getPort(),
-                        listener -> sockets.accepted(accepted, listener),
-                        System.nanoTime());
+        return stack.ports().connect(to, port, seenAs, clientPort, factory, System.nanoTime());
     }
 
     /**
@@ -391,7 +438,7 @@ public final class VmSession implements AutoCloseable {
      */
     public long placeOfClient(int guest, int port, InetSocketAddress client, boolean preserveSource) {
         int to = guest != 0 ? guest : stack.ports().guestAddress();
-        int seenAs = seenAs(client, preserveSource);
+        int seenAs = seenAs(IpAddress.ofBytes(client.getAddress().getAddress()), preserveSource);
         int seenPort = stack.ports().shownPort(to, port, seenAs, client.getPort());
         return seenPort == 0 ? 0 : (long) seenAs << 32 | seenPort;
     }
@@ -422,12 +469,8 @@ public final class VmSession implements AutoCloseable {
                         System.nanoTime());
     }
 
-    private int seenAs(InetSocketAddress client, boolean preserveSource) {
-        if (client == null || !preserveSource) {
-            return destinations.gateway().v4();
-        }
-        return destinations.clientSeenByGuest(
-                IpAddress.ofBytes(client.getAddress().getAddress()));
+    private int seenAs(IpAddress client, boolean preserveSource) {
+        return client == null || !preserveSource ? destinations.gateway().v4() : destinations.clientSeenByGuest(client);
     }
 
     // ---- for others

@@ -5,10 +5,13 @@ import dev.slipway.ethernet.Transport;
 import dev.slipway.event.Event;
 import dev.slipway.event.Events;
 import dev.slipway.host.VmSession;
+import dev.slipway.posix.SocketAddress;
+import dev.slipway.posix.Sockets;
 import dev.slipway.publish.PortRequest.Protocol;
 import dev.slipway.publish.PublishException.Reason;
 import dev.slipway.wire.IpAddress;
 import io.netty.channel.EventLoop;
+import io.netty.channel.IoEventLoop;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.io.IOException;
 import java.net.BindException;
@@ -67,6 +70,8 @@ public final class PublishedPorts implements AutoCloseable {
     private final Events events;
     private final List<Entry> entries = new ArrayList<>();
     private final Map<Key, Entry> listening = new LinkedHashMap<>();
+    private Sockets sockets;
+    private SocketAddress nativeAddress;
     private ScheduledFuture<?> retry;
     private boolean closed;
 
@@ -288,6 +293,14 @@ public final class PublishedPorts implements AutoCloseable {
     }
 
     private Listener listenOn(PortRequest request, IpAddress address) throws IOException {
+        if (request.protocol() == Protocol.TCP && transport == Transport.NATIVE) {
+            if (sockets == null) {
+                sockets = new Sockets();
+                nativeAddress = new SocketAddress();
+            }
+            return NativeStreamListener.listen(
+                    request, address, preserveSource, targets, (IoEventLoop) loop, sockets, nativeAddress);
+        }
         var socketAddress = PortRequest.socketAddress(address, request.hostPort());
         return request.protocol() == Protocol.UDP
                 ? UdpListener.listen(request, socketAddress, preserveSource, targets, loop, transport)

@@ -17,12 +17,15 @@ import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.util.concurrent.TimeUnit;
 
-/** Accepts TCP connections, or those of a Unix socket, and passes them on to the VM's event loop. */
+/**
+ * Accepts TCP connections, or those of a Unix socket, and passes them on to the VM's event loop: on every transport but
+ * the native one, which has {@link NativeStreamListener} for TCP.
+ */
 final class StreamListener extends ChannelInboundHandlerAdapter implements Listener {
 
-    private static final int BACKLOG = 1_024;
+    static final int BACKLOG = 1_024;
     /** How long nothing is accepted after the host had no descriptor left. */
-    private static final int PAUSE_MILLIS = 100;
+    static final int PAUSE_MILLIS = 100;
 
     private final PortRequest request;
     private final boolean preserveSource;

@@ -97,6 +97,12 @@ final class Subprocess implements AutoCloseable {
         return (Long.parseLong(fields[11]) + Long.parseLong(fields[12])) * 10; // ticks of 10 ms
     }
 
+    /** Lets it have so many descriptors, the ones that it has among them. */
+    void limitDescriptors(int limit) throws IOException {
+        run("prlimit", "--pid", Long.toString(process.pid()), "--nofile=" + limit + ":")
+                .orFail();
+    }
+
     /** How many descriptors the process has open. */
     int descriptors() throws IOException {
         try (Stream<Path> entries = Files.list(Path.of("/proc/" + process.pid() + "/fd"))) {
