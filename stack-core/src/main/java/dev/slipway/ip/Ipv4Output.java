@@ -35,7 +35,7 @@ public final class Ipv4Output implements IpOutput {
     private final int mtu;
     private final DropCounters drops;
     private int identification;
-    private final ErrorRate errors = new ErrorRate();
+    private final MessageRate errors = new MessageRate();
     private long now;
 
     public Ipv4Output(StackSettings settings, FrameSink toGuest, Neighbours neighbours, DropCounters drops) {

@@ -34,7 +34,7 @@ public final class Ipv6Output implements IpOutput {
     private final int mtu;
     private final IpAddress gateway;
     private final DropCounters drops;
-    private final ErrorRate errors = new ErrorRate();
+    private final MessageRate errors = new MessageRate();
     private int identification;
     private long now;
 

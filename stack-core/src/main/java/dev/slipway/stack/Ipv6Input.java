@@ -4,6 +4,7 @@ import dev.slipway.dns.NameServer;
 import dev.slipway.icmp.EchoTable;
 import dev.slipway.ip.Ipv6Neighbours;
 import dev.slipway.ip.Ipv6Output;
+import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.tcp.TcpTable;
@@ -11,7 +12,6 @@ import dev.slipway.udp.UdpTable;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Checksum;
 import dev.slipway.wire.DropReason;
-import dev.slipway.wire.Frame;
 import dev.slipway.wire.Icmpv6Packet;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
@@ -19,12 +19,14 @@ import dev.slipway.wire.Ipv6Packet;
 import dev.slipway.wire.TcpSegment;
 import dev.slipway.wire.UdpDatagram;
 import java.lang.foreign.MemorySegment;
+import java.util.function.LongConsumer;
 
 /**
  * IPv6 of the guest: whose source address it is, what a router checks, and which protocol takes it.
  *
  * <p>TCP, UDP and echo requests go where IPv4's go, DNS on the gateway is answered, {@link NeighbourDiscovery} answers
- * what a router and a neighbour are asked. Fragments are dropped.
+ * what a router and a neighbour are asked. Fragments are put together first; neighbour discovery in fragments is refused
+ * (RFC 6980).
  */
 final class Ipv6Input {
 
@@ -35,10 +37,13 @@ final class Ipv6Input {
     private final Ipv6Neighbours neighbours;
     private final Ipv6Output output;
     private final NeighbourDiscovery discovery;
+    private final Reassembly reassembly;
     private final TcpTable tcp;
     private final UdpTable udp;
     private final EchoTable echo;
     private final NameServer names;
+    private final LongConsumer handOn;
+    private final DropCounters drops;
     private final Runnable turnWanted;
 
     private final Ipv6Packet ip = new Ipv6Packet();
@@ -46,27 +51,36 @@ final class Ipv6Input {
     private final TcpSegment segment;
     private final UdpDatagram datagram;
 
-    /** @param segment what the stack reads segments with, one at a time */
+    /**
+     * @param segment what the stack reads segments with, one at a time
+     * @param handOn told the time before memory that packets came in is used again
+     */
     Ipv6Input(
             StackSettings settings,
             Ipv6Output output,
             Ipv6Neighbours neighbours,
+            Reassembly reassembly,
             TcpTable tcp,
             UdpTable udp,
             EchoTable echo,
             NameServer names,
             TcpSegment segment,
             UdpDatagram datagram,
+            LongConsumer handOn,
+            DropCounters drops,
             Runnable turnWanted) {
         this.network = settings.ipv6();
         this.output = output;
         this.neighbours = neighbours;
+        this.reassembly = reassembly;
         this.tcp = tcp;
         this.udp = udp;
         this.echo = echo;
         this.names = names;
         this.segment = segment;
         this.datagram = datagram;
+        this.handOn = handOn;
+        this.drops = drops;
         this.turnWanted = turnWanted;
         this.discovery = new NeighbourDiscovery(settings, output);
     }
@@ -97,11 +111,10 @@ final class Ipv6Input {
                 return reason;
             }
         }
-        if (ip.isFragment()) {
-            return DropReason.FRAGMENT;
-        }
         if (multicast) {
-            return ip.protocol() == Ipv6Packet.PROTOCOL_ICMP ? receiveIcmp(bytes, true, now) : DropReason.DESTINATION;
+            return ip.protocol() == Ipv6Packet.PROTOCOL_ICMP && !ip.isFragment()
+                    ? receiveIcmp(bytes, ip.payloadOffset(), ip.payloadLength(), true, now)
+                    : DropReason.DESTINATION;
         }
         if (!network.isOwn(high, low)) {
             reason = mayGoOn(bytes, offset, high, low);
@@ -109,12 +122,60 @@ final class Ipv6Input {
                 return reason;
             }
         }
+        return ip.isFragment()
+                ? receiveFragment(bytes, offset, now)
+                : deliver(bytes, ip.payloadOffset(), ip.payloadLength(), verify, now);
+    }
+
+    /** A fragment; what cannot be one is told where it is wrong (RFC 8200, section 4.5). */
+    private DropReason receiveFragment(MemorySegment bytes, long offset, long now) {
+        int end = ip.fragmentOffset() + ip.payloadLength();
+        if (ip.hasMoreFragments() && end % 8 != 0) {
+            sendError(Icmpv6Packet.PARAMETER_PROBLEM, 0, Ipv6Packet.PAYLOAD_LENGTH, bytes, offset);
+            return DropReason.FRAGMENT;
+        }
+        if (end > Reassembly.MAX_PAYLOAD_V6) {
+            int field = ip.headerLength() - Ipv6Packet.FRAGMENT_HEADER_LENGTH + 2;
+            sendError(Icmpv6Packet.PARAMETER_PROBLEM, 0, field, bytes, offset);
+            return DropReason.FRAGMENT;
+        }
+        int length = reassembly.add(ip, bytes, now);
+        if (length < 0) {
+            return DropReason.NONE;
+        }
+        MemorySegment whole = reassembly.payload();
+        DropReason reason = ip.parseWhole(whole, length, reassembly.protocol());
+        if (reason != DropReason.NONE) {
+            return reason;
+        }
+        reason = deliver(whole, ip.wholePayloadOffset(), length - ip.wholePayloadOffset(), true, now);
+        // The next one is put together in the same memory, so what came in this one must be handed on now.
+        handOn.accept(now);
+        return reason;
+    }
+
+    private DropReason deliver(MemorySegment bytes, long at, int length, boolean verify, long now) {
         return switch (ip.protocol()) {
-            case Ipv4Packet.PROTOCOL_TCP -> receiveTcp(bytes, verify, now);
-            case Ipv4Packet.PROTOCOL_UDP -> receiveUdp(bytes, offset, verify, now);
-            case Ipv6Packet.PROTOCOL_ICMP -> receiveIcmp(bytes, false, now);
-            default -> DropReason.PROTOCOL;
+            case Ipv4Packet.PROTOCOL_TCP -> receiveTcp(bytes, at, length, verify, now);
+            case Ipv4Packet.PROTOCOL_UDP -> receiveUdp(bytes, at, length, verify, now);
+            case Ipv6Packet.PROTOCOL_ICMP -> receiveIcmp(bytes, at, length, false, now);
+            default -> {
+                reportUnknown(bytes, at);
+                yield DropReason.PROTOCOL;
+            }
         };
+    }
+
+    /** Says that nobody takes what the packet at hand carries (RFC 4443, section 3.4). */
+    private void reportUnknown(MemorySegment bytes, long at) {
+        if (!ip.isFragment()) {
+            sendError(
+                    Icmpv6Packet.PARAMETER_PROBLEM,
+                    Icmpv6Packet.CODE_NEXT_HEADER,
+                    ip.protocolOffset(),
+                    bytes,
+                    at - ip.headerLength());
+        }
     }
 
     /** Whether the frame's sender may use a source address: it belongs to whom used it first. */
@@ -138,24 +199,24 @@ final class Ipv6Input {
             return DropReason.DESTINATION;
         }
         if (high == network.prefix()) {
-            sendError(Icmpv6Packet.UNREACHABLE, Icmpv6Packet.CODE_ADDRESS_UNREACHABLE, bytes, offset);
+            sendError(Icmpv6Packet.UNREACHABLE, Icmpv6Packet.CODE_ADDRESS_UNREACHABLE, 0, bytes, offset);
             return DropReason.DESTINATION;
         }
         if (ip.hopLimit() == 1) {
-            sendError(Icmpv6Packet.TIME_EXCEEDED, 0, bytes, offset);
+            sendError(Icmpv6Packet.TIME_EXCEEDED, 0, 0, bytes, offset);
             return DropReason.TTL;
         }
         return DropReason.NONE;
     }
 
     /** Reports an error about the packet at hand, if such may be reported (RFC 4443, section 2.4 e). */
-    private void sendError(int type, int code, MemorySegment bytes, long offset) {
+    private void sendError(int type, int code, int rest, MemorySegment bytes, long offset) {
         boolean isError = ip.protocol() == Ipv6Packet.PROTOCOL_ICMP
                 && ip.payloadLength() > 0
                 && (Icmpv6Packet.isError(BigEndian.u8(bytes, ip.payloadOffset()))
                         || BigEndian.u8(bytes, ip.payloadOffset()) == Icmpv6Packet.REDIRECT);
-        if (!isError) {
-            output.sendError(type, code, 0, bytes, offset, ip.totalLength(), network.gateway(), source());
+        if (!isError && ip.fragmentOffset() == 0) {
+            output.sendError(type, code, rest, bytes, offset, ip.totalLength(), network.gateway(), source());
         }
     }
 
@@ -167,15 +228,14 @@ final class Ipv6Input {
         return new IpAddress(ip.destinationHigh(), ip.destinationLow());
     }
 
-    private DropReason receiveTcp(MemorySegment bytes, boolean verify, long now) {
+    private DropReason receiveTcp(MemorySegment bytes, long at, int length, boolean verify, long now) {
         long sourceHigh = ip.sourceHigh();
         long sourceLow = ip.sourceLow();
         long high = ip.destinationHigh();
         long low = ip.destinationLow();
-        int length = ip.payloadLength();
         int pseudo =
                 verify ? Checksum.pseudoHeader(sourceHigh, sourceLow, high, low, Ipv4Packet.PROTOCOL_TCP, length) : 0;
-        DropReason reason = segment.parse(bytes, ip.payloadOffset(), length, pseudo, verify);
+        DropReason reason = segment.parse(bytes, at, length, pseudo, verify);
         if (reason == DropReason.NONE) {
             tcp.input(segment, sourceHigh, sourceLow, high, low, hopsLeft(), now);
         }
@@ -187,8 +247,8 @@ final class Ipv6Input {
         return network.isOwn(ip.destinationHigh(), ip.destinationLow()) ? ip.hopLimit() : ip.hopLimit() - 1;
     }
 
-    private DropReason receiveUdp(MemorySegment bytes, long offset, boolean verify, long now) {
-        DropReason reason = datagram.parse(bytes, ip.payloadOffset(), ip.payloadLength(), ip, verify);
+    private DropReason receiveUdp(MemorySegment bytes, long at, int length, boolean verify, long now) {
+        DropReason reason = datagram.parse(bytes, at, length, ip, verify);
         if (reason != DropReason.NONE) {
             return reason;
         }
@@ -198,10 +258,18 @@ final class Ipv6Input {
             if (datagram.destinationPort() == DNS_PORT) {
                 return receiveDns(bytes);
             }
-            sendError(Icmpv6Packet.UNREACHABLE, Icmpv6Packet.CODE_PORT_UNREACHABLE, bytes, offset);
+            if (!ip.isFragment()) {
+                sendError(
+                        Icmpv6Packet.UNREACHABLE,
+                        Icmpv6Packet.CODE_PORT_UNREACHABLE,
+                        0,
+                        bytes,
+                        at - ip.headerLength());
+            }
             return DropReason.DESTINATION;
         }
-        udp.input(datagram, bytes, ip.sourceHigh(), ip.sourceLow(), high, low, hopsLeft(), true, now);
+        boolean whole = !ip.isFragment();
+        udp.input(datagram, bytes, ip.sourceHigh(), ip.sourceLow(), high, low, hopsLeft(), whole, now);
         return DropReason.NONE;
     }
 
@@ -227,9 +295,7 @@ final class Ipv6Input {
         return DropReason.NONE;
     }
 
-    private DropReason receiveIcmp(MemorySegment bytes, boolean multicast, long now) {
-        long at = ip.payloadOffset();
-        int length = ip.payloadLength();
+    private DropReason receiveIcmp(MemorySegment bytes, long at, int length, boolean multicast, long now) {
         DropReason reason = icmp.parse(ip, bytes, at, length);
         if (reason != DropReason.NONE) {
             return reason;
@@ -239,7 +305,10 @@ final class Ipv6Input {
                     Icmpv6Packet.ROUTER_ADVERTISEMENT,
                     Icmpv6Packet.NEIGHBOUR_SOLICITATION,
                     Icmpv6Packet.NEIGHBOUR_ADVERTISEMENT,
-                    Icmpv6Packet.REDIRECT -> discovery.receive(icmp.type(), ip, bytes, at, length);
+                    Icmpv6Packet.REDIRECT ->
+                ip.hasFragmentHeader()
+                        ? DropReason.NEIGHBOUR
+                        : discovery.receive(icmp.type(), ip, bytes, at, length, now);
             case Icmpv6Packet.ECHO_REQUEST -> multicast ? DropReason.NONE : receiveEcho(bytes, at, length, now);
             // Errors about what we sent change nothing; who listens to which groups does not matter here.
             default -> Icmpv6Packet.isError(icmp.type()) ? DropReason.ICMP : DropReason.NONE;
@@ -248,18 +317,18 @@ final class Ipv6Input {
 
     private DropReason receiveEcho(MemorySegment bytes, long at, int length, long now) {
         if (!network.isOwn(ip.destinationHigh(), ip.destinationLow())) {
-            return echo.input(source(), destination(), hopsLeft(), true, bytes, at, length, now);
+            return echo.input(source(), destination(), hopsLeft(), !ip.isFragment(), bytes, at, length, now);
         }
-        if (output.room() <= length || length > output.payloadMax()) {
+        if (output.room() <= length) {
             return DropReason.GUEST_QUEUE_FULL;
         }
         IpAddress guest = source();
         IpAddress asked = destination();
-        Frame reply = output.begin(length);
-        long to = reply.offset() + Ipv6Output.HEADERS;
-        MemorySegment.copy(bytes, at, reply.bytes(), to, length);
-        Icmpv6Packet.write(reply.bytes(), to, length, Icmpv6Packet.ECHO_REPLY, 0, asked, guest);
-        output.send(reply, length, asked, guest, Ipv6Packet.PROTOCOL_ICMP);
+        // The guest's frame may be the guest's own memory, so the reply is made in ours.
+        MemorySegment reply = reassembly.payload();
+        MemorySegment.copy(bytes, at, reply, 0, length);
+        Icmpv6Packet.write(reply, 0, length, Icmpv6Packet.ECHO_REPLY, 0, asked, guest);
+        output.sendCopy(reply, 0, length, asked, guest, Ipv6Packet.PROTOCOL_ICMP);
         return DropReason.NONE;
     }
 

@@ -1,6 +1,7 @@
 package dev.slipway.stack;
 
 import dev.slipway.ip.Ipv6Output;
+import dev.slipway.ip.MessageRate;
 import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.BigEndian;
@@ -20,7 +21,8 @@ import java.util.List;
  * advertises prefix, name server, search list and MTU (RFC 8106).
  *
  * <p>It keeps nothing of what a guest says here: who has which address is learnt from packets alone, so that floods of
- * solicitations and of duplicate address detection cost nothing but their answers.
+ * solicitations and of duplicate address detection cost nothing but their answers, and of these there are as many as a
+ * {@link MessageRate} allows.
  */
 final class NeighbourDiscovery {
 
@@ -49,6 +51,7 @@ final class NeighbourDiscovery {
     private final Ipv6Output output;
     private final long gatewayMac;
     private final byte[] advertisement;
+    private final MessageRate answers = new MessageRate();
 
     NeighbourDiscovery(StackSettings settings, Ipv6Output output) {
         this.network = settings.ipv6();
@@ -61,9 +64,9 @@ final class NeighbourDiscovery {
      * A message of neighbour discovery whose checksum is good.
      *
      * @return {@link DropReason#ROGUE_RA} for what only a router may send, {@link DropReason#NEIGHBOUR} for what is none
-     *     (RFC 4861, sections 6.1 and 7.1), {@link DropReason#NONE}
+     *     (RFC 4861, sections 6.1 and 7.1), {@link DropReason#NEIGHBOUR_RATE}, {@link DropReason#NONE}
      */
-    DropReason receive(int type, Ipv6Packet ip, MemorySegment bytes, long at, int length) {
+    DropReason receive(int type, Ipv6Packet ip, MemorySegment bytes, long at, int length, long now) {
         if (type == Icmpv6Packet.ROUTER_ADVERTISEMENT || type == Icmpv6Packet.REDIRECT) {
             return DropReason.ROGUE_RA;
         }
@@ -76,6 +79,9 @@ final class NeighbourDiscovery {
             return DropReason.NEIGHBOUR;
         }
         if (router) {
+            if (!answers.allows(now)) {
+                return DropReason.NEIGHBOUR_RATE;
+            }
             advertise(Ipv6Output.ALL_NODES);
             return DropReason.NONE;
         }
@@ -86,6 +92,9 @@ final class NeighbourDiscovery {
         }
         if (!solicitation) {
             return DropReason.SPOOF;
+        }
+        if (!answers.allows(now)) {
+            return DropReason.NEIGHBOUR_RATE;
         }
         boolean detection = (ip.sourceHigh() | ip.sourceLow()) == 0;
         answer(new IpAddress(high, low), detection ? null : new IpAddress(ip.sourceHigh(), ip.sourceLow()));

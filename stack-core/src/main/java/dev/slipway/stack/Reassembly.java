@@ -5,6 +5,7 @@ import dev.slipway.time.DeadlineQueue;
 import dev.slipway.time.Timed;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.Ipv4Packet;
+import dev.slipway.wire.Ipv6Packet;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Iterator;
@@ -12,8 +13,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * Puts fragmented IPv4 datagrams of the guest together (RFC 791, section 3.2; RFC 815). Overlapping fragments condemn
- * the whole datagram (the rule of RFC 5722 for IPv6): no honest sender makes them.
+ * Puts fragmented datagrams of the guest together, of IPv4 (RFC 791, section 3.2; RFC 815) and IPv6 (RFC 8200, section
+ * 4.5). Overlapping fragments condemn the whole datagram (RFC 5722; for IPv4 too): no honest sender makes them.
  *
  * <p>Bounded: by the bytes that wait, the oldest datagram going first, by fragments per datagram, and by {@link
  * #TIMEOUT}.
@@ -24,6 +25,9 @@ final class Reassembly extends Timed {
     static final long TIMEOUT = 30_000_000_000L;
 
     private static final int MAX_PAYLOAD = 65_535 - Ipv4Packet.HEADER_LENGTH;
+    /** The most that the length of an IPv6 packet can say. */
+    static final int MAX_PAYLOAD_V6 = 65_535;
+
     /** A datagram of 64 KiB over the smallest MTU has fewer. */
     private static final int MAX_FRAGMENTS = 128;
 
@@ -31,8 +35,9 @@ final class Reassembly extends Timed {
     private final DropCounters drops;
     private final DeadlineQueue deadlines;
     private final Map<Key, Datagram> waiting = new LinkedHashMap<>();
-    private final MemorySegment whole = Arena.ofAuto().allocate(MAX_PAYLOAD);
+    private final MemorySegment whole = Arena.ofAuto().allocate(MAX_PAYLOAD_V6);
     private int bytes;
+    private int protocol;
 
     Reassembly(int limit, DropCounters drops, DeadlineQueue deadlines) {
         this.limit = limit;
@@ -46,14 +51,37 @@ final class Reassembly extends Timed {
      * @return the length of the datagram's payload, which is now in {@link #payload}, or -1 if some is missing
      */
     int add(Ipv4Packet packet, MemorySegment source, long now) {
+        Key key = new Ipv4Key(packet.source(), packet.destination(), packet.protocol(), packet.identification());
+        boolean more = packet.hasMoreFragments();
         int start = packet.fragmentOffset();
         int length = packet.payloadLength();
-        boolean ragged = packet.hasMoreFragments() && length % 8 != 0;
-        if (length == 0 || ragged || start + length > MAX_PAYLOAD) {
+        if (length == 0 || more && length % 8 != 0 || start + length > MAX_PAYLOAD) {
             drops.count(DropReason.FRAGMENT);
             return -1;
         }
-        Key key = new Key(packet.source(), packet.destination(), packet.protocol(), packet.identification());
+        return add(key, packet.protocol(), start, more, source, packet.payloadOffset(), length, now);
+    }
+
+    /** The same for IPv6; {@link #protocol} is what the whole begins with then. */
+    int add(Ipv6Packet packet, MemorySegment source, long now) {
+        Key key = new Ipv6Key(
+                packet.sourceHigh(),
+                packet.sourceLow(),
+                packet.destinationHigh(),
+                packet.destinationLow(),
+                packet.identification());
+        boolean more = packet.hasMoreFragments();
+        int start = packet.fragmentOffset();
+        int length = packet.payloadLength();
+        if (length == 0 || more && length % 8 != 0 || start + length > MAX_PAYLOAD_V6) {
+            drops.count(DropReason.FRAGMENT);
+            return -1;
+        }
+        return add(key, packet.protocol(), start, more, source, packet.payloadOffset(), length, now);
+    }
+
+    private int add(
+            Key key, int next, int start, boolean more, MemorySegment source, long offset, int length, long now) {
         Datagram datagram = waiting.get(key);
         if (datagram == null) {
             datagram = new Datagram(now + TIMEOUT);
@@ -67,14 +95,18 @@ final class Reassembly extends Timed {
         if (datagram.isRepeated(start, length)) {
             return -1;
         }
-        if (!datagram.add(start, packet.hasMoreFragments(), source, packet.payloadOffset(), length)) {
+        if (!datagram.add(start, more, source, offset, length)) {
             drops.count(DropReason.FRAGMENT_OVERLAP);
             bytes -= datagram.condemn();
             return -1;
         }
         bytes += length;
+        if (start == 0) {
+            datagram.protocol = next;
+        }
         if (datagram.isComplete()) {
             int total = datagram.copyTo(whole);
+            protocol = datagram.protocol;
             bytes -= total;
             waiting.remove(key);
             return total;
@@ -86,6 +118,11 @@ final class Reassembly extends Timed {
     /** The payload of the datagram that {@link #add} completed last; valid until the next call. May be written. */
     MemorySegment payload() {
         return whole;
+    }
+
+    /** What the first fragment of the datagram that {@link #add} completed last said that it begins with. */
+    int protocol() {
+        return protocol;
     }
 
     /** Bytes that wait. */
@@ -129,7 +166,14 @@ final class Reassembly extends Timed {
         }
     }
 
-    private record Key(int source, int destination, int protocol, int identification) {}
+    /** What the fragments of one datagram have in common. */
+    private sealed interface Key {}
+
+    private record Ipv4Key(int source, int destination, int protocol, int identification) implements Key {}
+
+    private record Ipv6Key(
+            long sourceHigh, long sourceLow, long destinationHigh, long destinationLow, int identification)
+            implements Key {}
 
     /** One datagram in pieces, sorted by where they begin. */
     private static final class Datagram {
@@ -140,6 +184,7 @@ final class Reassembly extends Timed {
         private int size;
         private int have;
         private int total = -1;
+        private int protocol;
         private boolean condemned;
 
         Datagram(long deadline) {

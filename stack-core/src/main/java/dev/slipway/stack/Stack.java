@@ -120,7 +120,19 @@ public final class Stack {
         forwards = new UdpForwards(settings, output, output6, drops, deadlines);
         ports = new ToGuestPorts(settings, toGuest, neighbours, leases, tcp, forwards);
         tcp.whenTurnWanted(this::wantsTurn);
-        ipv6 = new Ipv6Input(settings, output6, neighbours6, tcp, udp, echo, names, segment, datagram, this::wantsTurn);
+        ipv6 = new Ipv6Input(settings,
+                output6,
+                neighbours6,
+                reassembly,
+                tcp,
+                udp,
+                echo,
+                names,
+                segment,
+                datagram,
+                this::flush,
+                drops,
+                this::wantsTurn);
         advertisements = new Advertisements(ipv6::advertise);
     }
 

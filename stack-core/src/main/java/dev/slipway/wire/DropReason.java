@@ -40,6 +40,8 @@ public enum DropReason {
     /** A message of neighbour discovery that cannot be one. */
     NEIGHBOUR("neighbour"),
     NEIGHBOUR_LIMIT("neighbour-limit"),
+    /** A question of neighbour discovery that came too soon after many others. */
+    NEIGHBOUR_RATE("neighbour-rate"),
     ICMP_FLOW_LIMIT("icmp-flow-limit"),
 
     UDP("udp"),

@@ -33,6 +33,9 @@ public final class Icmpv6Packet {
     public static final int CODE_ADDRESS_UNREACHABLE = 3;
     public static final int CODE_PORT_UNREACHABLE = 4;
 
+    /** Of {@link #PARAMETER_PROBLEM}: what is behind the headers is unknown. */
+    public static final int CODE_NEXT_HEADER = 1;
+
     private static final int CHECKSUM = 2;
 
     private int type;

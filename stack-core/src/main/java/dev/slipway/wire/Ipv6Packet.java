@@ -14,7 +14,8 @@ import java.lang.foreign.MemorySegment;
  *
  * <p>Hop-by-hop, destination and fragment headers are stepped over, {@value #MAX_EXTENSIONS} of them and {@value
  * #MAX_EXTENSION_BYTES} bytes at most. A routing header that still has somewhere to go is refused (RFC 5095), a jumbo
- * payload too. A fragment header that says that the packet is whole (RFC 6946) makes no fragment.
+ * payload too. A fragment header that says that the packet is whole (RFC 6946) makes no fragment. What a packet in
+ * fragments has behind its fragment header is looked at when it is whole, by {@link #parseWhole}.
  */
 public final class Ipv6Packet {
 
@@ -32,7 +33,8 @@ public final class Ipv6Packet {
     private static final int NO_NEXT_HEADER = 59;
     private static final int DESTINATION_OPTIONS = 60;
 
-    private static final int PAYLOAD_LENGTH = 4;
+    /** Where the length of what follows the header lies. */
+    public static final int PAYLOAD_LENGTH = 4;
     private static final int NEXT_HEADER = 6;
     private static final int HOP_LIMIT = 7;
     private static final int SOURCE = 8;
@@ -43,6 +45,11 @@ public final class Ipv6Packet {
     private int totalLength;
     private int headerLength;
     private int protocol;
+    private int protocolAt;
+    private int extensions;
+    private int extensionBytes;
+    private int stepped;
+    private boolean hasFragmentHeader;
     private boolean fragmented;
     private int fragmentField;
     private int identification;
@@ -72,31 +79,58 @@ public final class Ipv6Packet {
         }
         this.bytes = bytes;
         this.offset = offset;
-        headerLength = HEADER_LENGTH;
         protocol = BigEndian.u8(bytes, offset + NEXT_HEADER);
+        protocolAt = NEXT_HEADER;
+        extensions = 0;
+        extensionBytes = 0;
+        hasFragmentHeader = false;
         fragmented = false;
         fragmentField = 0;
-        return stepOverExtensions();
+        DropReason reason = stepOverExtensions(bytes, offset + HEADER_LENGTH, payload);
+        headerLength = HEADER_LENGTH + stepped;
+        return reason;
     }
 
-    private DropReason stepOverExtensions() {
-        boolean hasFragmentHeader = false;
-        for (int i = 0; ; i++) {
-            boolean options = protocol == DESTINATION_OPTIONS || protocol == HOP_BY_HOP && i == 0;
+    /**
+     * Goes on behind the fragment header of a packet whose last fragment was given to {@link #parse}. Afterwards {@link
+     * #protocol} is what the packet carries.
+     *
+     * @param whole memory that begins with what was in fragments
+     * @param length of that, in bytes
+     * @param next what the first fragment says is there (RFC 8200, section 4.5)
+     * @return {@link DropReason#IP_EXTENSIONS}, {@link DropReason#SOURCE_ROUTE} or {@link DropReason#NONE}
+     */
+    public DropReason parseWhole(MemorySegment whole, int length, int next) {
+        protocol = next;
+        return stepOverExtensions(whole, 0, length);
+    }
+
+    /** Bytes of extension headers in front of the payload in the memory given to {@link #parseWhole}. */
+    public int wholePayloadOffset() {
+        return stepped;
+    }
+
+    /** @param available bytes there are from {@code from} on */
+    private DropReason stepOverExtensions(MemorySegment memory, long from, int available) {
+        stepped = 0;
+        while (true) {
+            boolean options = protocol == DESTINATION_OPTIONS || protocol == HOP_BY_HOP && extensions == 0;
             if (!options && protocol != ROUTING && protocol != FRAGMENT) {
                 return protocol == HOP_BY_HOP || protocol == NO_NEXT_HEADER
                         ? DropReason.IP_EXTENSIONS
                         : DropReason.NONE;
             }
-            if (i == MAX_EXTENSIONS || headerLength + 8 > totalLength) {
+            if (extensions == MAX_EXTENSIONS || stepped + 8 > available) {
                 return DropReason.IP_EXTENSIONS;
             }
-            long at = offset + headerLength;
-            int own = protocol == FRAGMENT ? FRAGMENT_HEADER_LENGTH : 8 + 8 * BigEndian.u8(bytes, at + 1);
-            if (headerLength + own > totalLength || headerLength + own > HEADER_LENGTH + MAX_EXTENSION_BYTES) {
+            extensions++;
+            long at = from + stepped;
+            int own = protocol == FRAGMENT ? FRAGMENT_HEADER_LENGTH : 8 + 8 * BigEndian.u8(memory, at + 1);
+            extensionBytes += own;
+            if (stepped + own > available || extensionBytes > MAX_EXTENSION_BYTES) {
                 return DropReason.IP_EXTENSIONS;
             }
-            if (protocol == ROUTING && BigEndian.u8(bytes, at + 3) != 0) {
+            if (protocol == ROUTING && BigEndian.u8(memory, at + 3) != 0) {
                 return DropReason.SOURCE_ROUTE;
             }
             boolean isFragmentHeader = protocol == FRAGMENT;
@@ -105,12 +139,13 @@ public final class Ipv6Packet {
                     return DropReason.IP_EXTENSIONS;
                 }
                 hasFragmentHeader = true;
-                fragmentField = BigEndian.u16(bytes, at + 2) & 0xFFF9;
-                identification = BigEndian.i32(bytes, at + 4);
+                fragmentField = BigEndian.u16(memory, at + 2) & 0xFFF9;
+                identification = BigEndian.i32(memory, at + 4);
                 fragmented = fragmentField != 0;
             }
-            protocol = BigEndian.u8(bytes, at);
-            headerLength += own;
+            protocol = BigEndian.u8(memory, at);
+            protocolAt = HEADER_LENGTH + stepped;
+            stepped += own;
             if (isFragmentHeader && fragmented) {
                 // What follows is in pieces; it is looked at when the packet is whole.
                 return DropReason.NONE;
@@ -157,6 +192,11 @@ public final class Ipv6Packet {
         return fragmented;
     }
 
+    /** Whether there is a fragment header, even one that makes no fragment. */
+    public boolean hasFragmentHeader() {
+        return hasFragmentHeader;
+    }
+
     public boolean hasMoreFragments() {
         return (fragmentField & 1) != 0;
     }
@@ -174,9 +214,14 @@ public final class Ipv6Packet {
         return BigEndian.u8(bytes, offset + HOP_LIMIT);
     }
 
-    /** What is behind the extension headers. */
+    /** What is behind the extension headers; of a fragment, what it says that the packet begins with. */
     public int protocol() {
         return protocol;
+    }
+
+    /** Where that is said, in bytes from the beginning of the packet. */
+    public int protocolOffset() {
+        return protocolAt;
     }
 
     public long sourceHigh() {

@@ -1,7 +1,10 @@
 package dev.slipway.ip;
 
-/** Errors of ICMP: 100 a second, in bursts of 100 at most (RFC 1812, section 4.3.2.8; RFC 4443, section 2.4 f). */
-final class ErrorRate {
+/**
+ * Messages of one kind that a guest can cause: 100 a second, in bursts of 100 at most. For errors RFC 1812, section
+ * 4.3.2.8, and RFC 4443, section 2.4 f, ask for such.
+ */
+public final class MessageRate {
 
     private static final int BURST = 100;
     private static final long INTERVAL = 10_000_000L;
@@ -10,7 +13,7 @@ final class ErrorRate {
     private long time;
 
     /** Whether one more may be sent now; it is counted as sent. */
-    boolean allows(long now) {
+    public boolean allows(long now) {
         tokens = Math.min(BURST * INTERVAL, tokens + Math.max(0, now - time));
         time = now;
         if (tokens < INTERVAL) {
