@@ -8,6 +8,7 @@ import dev.slipway.dhcp.LeaseTable;
 import dev.slipway.dns.LocalNames;
 import dev.slipway.dns.Zone;
 import dev.slipway.dns.ZoneRecord;
+import dev.slipway.host.AaaaAnswers;
 import dev.slipway.host.ResolverSettings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
@@ -19,11 +20,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
 /** Reads the settings of names and leases. */
 final class NameSettings {
+
+    private static final List<String> AAAA = List.of("auto", "pass", "withhold");
 
     private final SettingSource source;
     private final StackSettings stack;
@@ -41,7 +45,9 @@ final class NameSettings {
                 host.hosts(),
                 rules(),
                 noCache == null || !noCache.text().equalsIgnoreCase("true"),
-                zones());
+                zones(),
+                AaaaAnswers.valueOf(Settings.choice(source, SettingKey.DNS_AAAA, AAAA, "auto")
+                        .toUpperCase(Locale.ROOT)));
     }
 
     private List<String> rules() throws SettingsException {

@@ -239,6 +239,7 @@ final class RunningNetwork implements AutoCloseable {
         counters.put("dnsJoined", resolver.joined());
         counters.put("dnsFromHostsFile", resolver.hostsFile());
         counters.put("dnsResolverChanges", resolver.changes());
+        counters.put("dnsAaaaWithheld", resolver.withheld());
         counters.put("dnsOutstanding", (long) resolver.outstanding());
     }
 

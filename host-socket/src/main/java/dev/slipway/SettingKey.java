@@ -60,8 +60,8 @@ enum SettingKey {
     IPV6(
             "STATE",
             Kind.ONE,
-            "on: the guest gets IPv6, with addresses it makes itself in fd65::/64 (TCP, DNS, ping of gateway and host);"
-                    + " off: its IPv6 is dropped. Default: off"),
+            "on: the guest gets IPv6, with addresses in fd65::/64; auto: its way out by IPv6 comes and goes with the"
+                    + " host's; off: its IPv6 is dropped. Default: auto"),
     UDP_NAT(
             "KIND",
             Kind.ONE,
@@ -82,6 +82,11 @@ enum SettingKey {
             Kind.LIST,
             "Answers for all names below a domain: with ADDRESS, or that there is no such name; records go before."
                     + " Default: none"),
+    DNS_AAAA(
+            "KIND",
+            Kind.ONE,
+            "What questions for IPv6 addresses are answered with: pass, what the host's resolvers say; withhold, none;"
+                    + " auto, none while the guest has no way out by IPv6. Default: auto"),
     NO_DNS_CACHE("", Kind.SWITCH, "Asks again for every query. Default: answers are kept for a short time"),
     STATIC_LEASE(
             "MAC=ADDRESS",

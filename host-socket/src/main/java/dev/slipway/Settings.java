@@ -78,7 +78,7 @@ public record Settings(
         Map<String, String> places) {
 
     private static final List<String> TRANSPORTS = List.of("auto", "native", "epoll", "kqueue", "nio");
-    private static final List<String> ON_OFF = List.of("on", "off");
+    private static final List<String> ON_OFF_AUTO = List.of("on", "off", "auto");
     private static final List<String> UDP_NATS = List.of("full-cone", "symmetric");
     private static final List<String> LOG_LEVELS = List.of("error", "warn", "info", "debug", "trace");
     private static final List<String> STREAM_PROTOCOLS = List.of("qemu", "gvproxy", "hyperkit", "vpnkit");
@@ -403,14 +403,16 @@ public record Settings(
     }
 
     private static Ipv6Settings ipv6(SettingSource source, int mtu) throws SettingsException {
-        if (choice(source, SettingKey.IPV6, ON_OFF, "off").equals("off")) {
-            return Ipv6Settings.OFF;
-        }
-        if (mtu < Ipv6Packet.MIN_MTU) {
+        String state = choice(source, SettingKey.IPV6, ON_OFF_AUTO, "auto");
+        boolean on = state.equals("on");
+        if (on && mtu < Ipv6Packet.MIN_MTU) {
             throw source.one(SettingKey.IPV6.key())
                     .wrong("IPv6 needs an MTU of " + Ipv6Packet.MIN_MTU + " at least, not " + mtu);
         }
-        return Ipv6Settings.DEFAULTS;
+        if (state.equals("off") || mtu < Ipv6Packet.MIN_MTU) {
+            return Ipv6Settings.OFF;
+        }
+        return on ? Ipv6Settings.DEFAULTS : Ipv6Settings.AUTO;
     }
 
     private static int prefix(Value subnet) throws SettingsException {

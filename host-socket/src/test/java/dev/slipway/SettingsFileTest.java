@@ -3,6 +3,7 @@ package dev.slipway;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.slipway.seam.Ipv6Settings;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -65,6 +66,17 @@ class SettingsFileTest {
     @Test
     void aSingleVmNeedsNoList() throws Exception {
         assertThat(read("vm: qemu:/run/a.sock\n").vms()).hasSize(1);
+    }
+
+    @Test
+    void ipv6FollowsTheHostUnlessSomethingElseIsSaidOrTheMtuIsTooSmall() throws Exception {
+        assertThat(read("vm: qemu:/a\n").stack().ipv6()).isEqualTo(Ipv6Settings.AUTO);
+        assertThat(read("vm: qemu:/a\nipv6: auto\n").stack().ipv6()).isEqualTo(Ipv6Settings.AUTO);
+        assertThat(read("vm: qemu:/a\nipv6: 'on'\n").stack().ipv6()).isEqualTo(Ipv6Settings.DEFAULTS);
+        assertThat(read("vm: qemu:/a\nipv6: 'off'\n").stack().ipv6()).isEqualTo(Ipv6Settings.OFF);
+        assertThat(read("vm: qemu:/a\nmtu: 1279\n").stack().ipv6()).isEqualTo(Ipv6Settings.OFF);
+        assertThatThrownBy(() -> read("vm: qemu:/a\nmtu: 1279\nipv6: 'on'\n").stack())
+                .hasMessageContaining("IPv6 needs an MTU of 1280");
     }
 
     @Test

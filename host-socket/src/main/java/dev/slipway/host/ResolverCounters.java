@@ -14,6 +14,7 @@ public final class ResolverCounters {
     long joined;
     long hostsFile;
     long changes;
+    long withheld;
     int outstanding;
 
     /** Queries that were asked for the guest. */
@@ -69,6 +70,11 @@ public final class ResolverCounters {
     /** How often other servers were to be asked, or the host's addresses were other ones. */
     public long changes() {
         return changes;
+    }
+
+    /** Queries for IPv6 addresses that were answered with none, as the guest has no use for them. */
+    public long withheld() {
+        return withheld;
     }
 
     /** Queries that wait for an answer. */

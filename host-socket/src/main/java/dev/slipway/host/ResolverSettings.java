@@ -14,8 +14,10 @@ import java.util.List;
  * @param rules which servers know the names of which domains, {@code DOMAIN=SERVER[#PORT][,…]}
  * @param cache whether answers are kept for a short time
  * @param zones that are answered here, from the start
+ * @param aaaa what becomes of questions for IPv6 addresses
  */
-public record ResolverSettings(Path resolvConf, Path hosts, List<String> rules, boolean cache, List<Zone> zones) {
+public record ResolverSettings(
+        Path resolvConf, Path hosts, List<String> rules, boolean cache, List<Zone> zones, AaaaAnswers aaaa) {
 
     /**
      * Checks it.
@@ -41,12 +43,13 @@ public record ResolverSettings(Path resolvConf, Path hosts, List<String> rules, 
 
     /** The files of this host, and nothing else. */
     public static ResolverSettings ofThisHost() {
-        return new ResolverSettings(Path.of("/etc/resolv.conf"), Path.of("/etc/hosts"), List.of(), true, List.of());
+        return new ResolverSettings(
+                Path.of("/etc/resolv.conf"), Path.of("/etc/hosts"), List.of(), true, List.of(), AaaaAnswers.AUTO);
     }
 
     /** The same with another file that names the resolvers. */
     public ResolverSettings withResolvConf(Path file) {
-        return new ResolverSettings(file, hosts, rules, cache, zones);
+        return new ResolverSettings(file, hosts, rules, cache, zones, aaaa);
     }
 
     /** The resolvers to ask, followed live by one thread. */

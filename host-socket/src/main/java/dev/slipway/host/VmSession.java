@@ -17,6 +17,8 @@ import dev.slipway.queue.QueueBudget;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
+import dev.slipway.seam.Ipv6Settings;
+import dev.slipway.seam.NameResolver;
 import dev.slipway.stack.Stack;
 import dev.slipway.tcp.TcpCounters;
 import dev.slipway.udp.UdpForwards;
@@ -42,6 +44,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
@@ -76,6 +79,9 @@ public final class VmSession implements AutoCloseable {
 
     private static final long QUEUES_MAX = 64L << 20;
     private static final long LOG_INTERVAL_NANOS = 1_000_000_000L;
+    /** How often a session looks whether the host has a way out by IPv6, in milliseconds. */
+    private static final int IPV6_LOOK_MILLIS = 5_000;
+
     private static final Logger LOG = LoggerFactory.getLogger(VmSession.class);
 
     private final String name;
@@ -97,6 +103,10 @@ public final class VmSession implements AutoCloseable {
     private final Runnable timerTask = this::timerFired;
 
     private final Set<Integer> guestAddresses = ConcurrentHashMap.newKeySet();
+    private final Ipv6Settings ipv6;
+    private final Ipv6Way ipv6Way = Ipv6Way.ofThisHost();
+    private boolean ipv6Router;
+    private ScheduledFuture<?> ipv6Look;
     private boolean turnQueued;
     private ScheduledFuture<?> timer;
     private long timerAt = Long.MAX_VALUE;
@@ -159,7 +169,10 @@ public final class VmSession implements AutoCloseable {
                         this::failed)
                 : null;
         HostSockets toHost = nativeSockets != null ? nativeSockets : sockets;
-        NameServer names = new NameServer(settings.stack(), localNames, egress.before(resolver, loop), drops);
+        ipv6 = settings.stack().ipv6();
+        NameResolver withheld =
+                new AaaaFilter(resolver, withholds(settings.resolver().aaaa()), loop, resolver.counters());
+        NameServer names = new NameServer(settings.stack(), localNames, egress.before(withheld, loop), drops);
         proxySockets = new ProxySockets(
                 toHost,
                 IpAddress.ofV4(settings.stack().gateway()),
@@ -178,6 +191,40 @@ public final class VmSession implements AutoCloseable {
         stack.whenTurnWanted(this::touch);
         stack.whenFailed(this::failed);
         stack.ports().whenGuestAddress(guestAddresses::add);
+        if (ipv6.enabled() && ipv6.followsHost()) {
+            ipv6Look = loop.scheduleWithFixedDelay(this::lookForIpv6, 0, IPV6_LOOK_MILLIS, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    private BooleanSupplier withholds(AaaaAnswers answers) {
+        return switch (answers) {
+            case PASS -> () -> false;
+            case WITHHOLD -> () -> true;
+            case AUTO -> () -> !hasWayOutByIpv6();
+        };
+    }
+
+    /** A failure here must not end the looking. */
+    private void lookForIpv6() {
+        try {
+            hasWayOutByIpv6();
+        } catch (RuntimeException | OutOfMemoryError e) {
+            failed(e);
+        }
+    }
+
+    /** Whether the guest has a way out by IPv6 now; if that has changed, the guest is told. */
+    private boolean hasWayOutByIpv6() {
+        if (!ipv6.enabled() || !ipv6.followsHost()) {
+            return ipv6.enabled();
+        }
+        boolean there = ipv6Way.isThere();
+        if (there != ipv6Router && !closed) {
+            ipv6Router = there;
+            LOG.info("{}: {} way out by IPv6", name, there ? "a" : "no more");
+            guarded(() -> stack.ipv6Router(there));
+        }
+        return there;
     }
 
     /** The VMs' share of half of what Netty may take outside the heap: links and frames need some, too. */
@@ -568,6 +615,9 @@ public final class VmSession implements AutoCloseable {
         }
         closed = true;
         cancelGrace();
+        if (ipv6Look != null) {
+            ipv6Look.cancel(false);
+        }
         if (timer != null) {
             timer.cancel(false);
         }

@@ -41,8 +41,7 @@ class GuestPathIpv6Test {
 
     private static final String GATEWAY = "fd65::1";
     private static final String HOST = "fd65::254";
-    private static final String INTERNET = "fd18::1";
-    private static final String HOST_SEEN_FROM_INTERNET = "fd18::2";
+    private static final String INTERNET = HostMachine.INTERNET_V6;
     /** An address of the internet that swallows all. */
     private static final String SILENT = "fd18::66";
     /** An address to which the host has no way. */
@@ -71,11 +70,8 @@ class GuestPathIpv6Test {
         PARTS.add(machines);
         Namespace host = machines.host();
         Namespace first = machines.internet();
-        host.ip("address add " + HOST_SEEN_FROM_INTERNET + "/64 dev h0 nodad");
-        host.ip("route add default via " + INTERNET);
         host.ip("-6 route add unreachable " + NO_ROUTE + "/128");
         host.ip("neighbour add " + SILENT + " lladdr 02:00:00:00:00:66 dev h0");
-        first.ip("address add " + INTERNET + "/64 dev i0 nodad");
         first.sysctl("ipv6/conf/all/forwarding", "1");
         Namespace second = router("router2");
         Namespace third = router("router3");
@@ -194,6 +190,30 @@ class GuestPathIpv6Test {
     }
 
     @Test
+    void pingOfAPayloadAsLargeAsThereIs() throws IOException {
+        String said = machines.guest()
+                .run("ping", "-6", "-n", "-c", "1", "-W", "5", "-s", "60000", INTERNET)
+                .orFail()
+                .output();
+        assertThat(said).contains("60008 bytes from " + INTERNET);
+    }
+
+    /** No router cuts a packet of IPv6, so both kernels have to hear of the path MTU, and then the pieces pass. */
+    @Test
+    void datagramInFragmentsPassesASmallLink() throws IOException {
+        try (DatagramChannel guest = machines.guest().datagrams("::");
+                DatagramChannel server = far.datagrams(FAR)) {
+            server.configureBlocking(false);
+            ByteBuffer got = ByteBuffer.allocate(10_000);
+            Await.until("it comes", Duration.ofSeconds(20), () -> {
+                guest.send(ByteBuffer.allocate(9_000), server.getLocalAddress());
+                return server.receive(got.clear()) != null;
+            });
+            assertThat(got.position()).isEqualTo(9_000);
+        }
+    }
+
+    @Test
     void prohibitedStaysProhibited() throws IOException {
         String said = machines.guest()
                 .run("ping", "-6", "-n", "-c", "1", "-W", "5", PROHIBITED)
@@ -228,7 +248,7 @@ class GuestPathIpv6Test {
     }
 
     @ParameterizedTest(name = "{0} bytes")
-    @ValueSource(ints = {0, 1, 1_452})
+    @ValueSource(ints = {0, 1, 1_452, 1_453, 8_000, 60_000, 65_507})
     void datagramArrivesWholeAndComesBackWhole(int bytes) throws IOException {
         try (DatagramChannel server = machines.internet().datagrams(INTERNET);
                 DatagramChannel guest = machines.guest().datagrams("::")) {

@@ -15,7 +15,7 @@ import java.util.stream.Stream;
  * A host machine on which a backend waits for a guest, and an internet, each a network namespace joined by a veth pair:
  *
  * <pre>
- *   guest ==Unix socket== backend in host --h0 198.18.0.2 … 198.18.0.1 i0-- internet
+ *   guest ==Unix socket== backend in host --h0 198.18.0.2, fd18::2 … 198.18.0.1, fd18::1 i0-- internet
  * </pre>
  *
  * The internet has name servers for example.test; other servers are the tests' own. 198.18.0.0/15 is the range for such
@@ -25,10 +25,12 @@ import java.util.stream.Stream;
 final class HostMachine implements AutoCloseable {
 
     static final String INTERNET = "198.18.0.1";
+    static final String INTERNET_V6 = "fd18::1";
     /** A second address of the internet, whose name server gives other answers. */
     static final String OTHER_NAME_SERVER = "198.18.0.3";
 
     static final String HOST_SEEN_FROM_INTERNET = "198.18.0.2";
+    static final String HOST_SEEN_FROM_INTERNET_V6 = "fd18::2";
     /** An address of the internet that swallows all. */
     static final String SILENT = "198.18.0.66";
     /** An address to which the host has no way. */
@@ -91,11 +93,14 @@ final class HostMachine implements AutoCloseable {
         internet = add(Namespace.create("internet"));
         host.ip("link add h0 type veth peer name i0 netns " + internet.name());
         host.ip("address add " + HOST_SEEN_FROM_INTERNET + "/24 dev h0");
+        host.ip("address add " + HOST_SEEN_FROM_INTERNET_V6 + "/64 dev h0 nodad");
         host.ip("link set h0 up");
         internet.ip("address add " + INTERNET + "/24 dev i0");
         internet.ip("address add " + OTHER_NAME_SERVER + "/24 dev i0");
+        internet.ip("address add " + INTERNET_V6 + "/64 dev i0 nodad");
         internet.ip("link set i0 up");
         host.ip("route add default via " + INTERNET);
+        host.ip("-6 route add default via " + INTERNET_V6);
         host.ip("route add unreachable " + NO_ROUTE + "/32");
         host.ip("neighbour add " + SILENT + " lladdr 02:00:00:00:00:66 dev h0");
         host.sysctl("ipv4/ping_group_range", "0 2147483647");
@@ -116,6 +121,8 @@ final class HostMachine implements AutoCloseable {
             listen-address=%1$s
             address=/www.example.test/%1$s
             address=/six.example.test/fd18::1
+            address=/both.example.test/%1$s
+            address=/both.example.test/fd18::1
             txt-record=txt.example.test,"hello txt"
             txt-record=long.example.test,%2$s
             mx-host=example.test,mail.example.test,10

@@ -24,7 +24,7 @@ record Lease(Map<String, String> values) {
             #!/bin/sh
             case $1 in bound|renew) ;; *) exit 0 ;; esac
             set -e
-            ip address flush dev $interface
+            ip -4 address flush dev $interface
             ip address add $ip/$mask dev $interface
             [ -z "$mtu" ] || ip link set $interface mtu $mtu
             for r in $router; do

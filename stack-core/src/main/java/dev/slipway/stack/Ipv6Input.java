@@ -1,5 +1,6 @@
 package dev.slipway.stack;
 
+import dev.slipway.dhcp.Dhcp6Server;
 import dev.slipway.dns.NameServer;
 import dev.slipway.icmp.EchoTable;
 import dev.slipway.ip.Ipv6Neighbours;
@@ -11,7 +12,9 @@ import dev.slipway.tcp.TcpTable;
 import dev.slipway.udp.UdpTable;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Checksum;
+import dev.slipway.wire.Dhcp6Message;
 import dev.slipway.wire.DropReason;
+import dev.slipway.wire.Frame;
 import dev.slipway.wire.Icmpv6Packet;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
@@ -37,6 +40,7 @@ final class Ipv6Input {
     private final Ipv6Neighbours neighbours;
     private final Ipv6Output output;
     private final NeighbourDiscovery discovery;
+    private final Dhcp6Server dhcp;
     private final Reassembly reassembly;
     private final TcpTable tcp;
     private final UdpTable udp;
@@ -83,6 +87,7 @@ final class Ipv6Input {
         this.drops = drops;
         this.turnWanted = turnWanted;
         this.discovery = new NeighbourDiscovery(settings, output);
+        this.dhcp = new Dhcp6Server(settings, NeighbourDiscovery.searchList(settings));
     }
 
     /**
@@ -110,6 +115,9 @@ final class Ipv6Input {
             if (reason != DropReason.NONE) {
                 return reason;
             }
+        }
+        if (multicast && ip.protocol() == Ipv4Packet.PROTOCOL_UDP) {
+            return receiveDhcp(bytes, verify);
         }
         if (multicast) {
             return ip.protocol() == Ipv6Packet.PROTOCOL_ICMP && !ip.isFragment()
@@ -260,17 +268,48 @@ final class Ipv6Input {
             }
             if (!ip.isFragment()) {
                 sendError(
-                        Icmpv6Packet.UNREACHABLE,
-                        Icmpv6Packet.CODE_PORT_UNREACHABLE,
-                        0,
-                        bytes,
-                        at - ip.headerLength());
+                        Icmpv6Packet.UNREACHABLE, Icmpv6Packet.CODE_PORT_UNREACHABLE, 0, bytes, at - ip.headerLength());
             }
             return DropReason.DESTINATION;
         }
         boolean whole = !ip.isFragment();
         udp.input(datagram, bytes, ip.sourceHigh(), ip.sourceLow(), high, low, hopsLeft(), whole, now);
         return DropReason.NONE;
+    }
+
+    /** A message to all servers of the link, if that is what it is, not in fragments. */
+    private DropReason receiveDhcp(MemorySegment bytes, boolean verify) {
+        boolean toServers = ip.destinationHigh() == Dhcp6Server.GROUP.high()
+                && ip.destinationLow() == Dhcp6Server.GROUP.low()
+                && !ip.isFragment();
+        if (!toServers) {
+            return DropReason.DESTINATION;
+        }
+        DropReason reason = datagram.parse(bytes, ip.payloadOffset(), ip.payloadLength(), ip, verify);
+        if (reason != DropReason.NONE) {
+            return reason;
+        }
+        if (datagram.destinationPort() != Dhcp6Message.SERVER_PORT || ip.sourceHigh() != Ipv6Settings.LINK_LOCAL) {
+            return DropReason.DESTINATION;
+        }
+        reason = dhcp.answer(bytes, datagram.payloadOffset(), datagram.payloadLength());
+        if (reason == DropReason.NONE) {
+            IpAddress guest = source();
+            int length = dhcp.replyLength();
+            Frame frame = output.begin(UdpDatagram.HEADER_LENGTH + length);
+            long at = frame.offset() + Ipv6Output.HEADERS;
+            MemorySegment.copy(dhcp.reply(), 0, frame.bytes(), at + UdpDatagram.HEADER_LENGTH, length);
+            UdpDatagram.write(
+                    frame.bytes(),
+                    at,
+                    Ipv6Settings.ROUTER,
+                    Dhcp6Message.SERVER_PORT,
+                    guest,
+                    datagram.sourcePort(),
+                    length);
+            output.send(frame, UdpDatagram.HEADER_LENGTH + length, Ipv6Settings.ROUTER, guest, Ipv4Packet.PROTOCOL_UDP);
+        }
+        return reason;
     }
 
     /** Whether an address is the router's own, by which no service of the host is reached. */
@@ -337,8 +376,17 @@ final class Ipv6Input {
         discovery.advertise(Ipv6Output.ALL_NODES);
     }
 
+    /** Says whether there is a way out by IPv6, and tells a guest that uses it. */
+    void router(boolean isOne) {
+        discovery.router(isOne);
+        if (neighbours.size() > 0) {
+            advertise();
+        }
+    }
+
     /** The guest is gone. */
     void reset() {
         neighbours.clear();
+        dhcp.reset();
     }
 }

@@ -14,6 +14,7 @@ import dev.slipway.wire.Ipv6Packet;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -39,9 +40,13 @@ final class NeighbourDiscovery {
     private static final int OPTION_RDNSS = 25;
     private static final int OPTION_DNSSL = 31;
     private static final int ON_LINK_AND_AUTONOMOUS = 0xC0;
+    private static final int OTHER_CONFIGURATION = 0x40;
     private static final int ROUTER = 0x8000_0000;
     private static final int SOLICITED = 0x4000_0000;
     private static final int OVERRIDE = 0x2000_0000;
+
+    /** Where the lifetime of the router lies in an advertisement. */
+    private static final int LIFETIME = 6;
 
     private static final int ADVERTISEMENT_HEADER = 16;
     private static final int SOLICITATION_LENGTH = 24;
@@ -58,6 +63,7 @@ final class NeighbourDiscovery {
         this.output = output;
         this.gatewayMac = settings.gatewayMac();
         this.advertisement = advertisement(settings);
+        router(!network.followsHost());
     }
 
     /**
@@ -130,6 +136,11 @@ final class NeighbourDiscovery {
         output.send(frame, NEIGHBOUR_ADVERTISEMENT_LENGTH, ours, to, Ipv6Packet.PROTOCOL_ICMP, HOP_LIMIT);
     }
 
+    /** Says whether there is a way out by this router: what is advertised from now on (RFC 4861, section 6.2.5). */
+    void router(boolean isOne) {
+        BigEndian.putU16(MemorySegment.ofArray(advertisement), LIFETIME, isOne ? ROUTER_LIFETIME : 0);
+    }
+
     /** Sends a router advertisement. */
     void advertise(IpAddress to) {
         Frame frame = output.begin(advertisement.length);
@@ -141,12 +152,14 @@ final class NeighbourDiscovery {
     }
 
     private static byte[] advertisement(StackSettings settings) {
-        byte[] search = searchList(settings);
+        byte[] names = searchList(settings);
+        byte[] search = Arrays.copyOf(names, names.length + (-names.length & 7));
         int searchOption = search.length == 0 ? 0 : 8 + search.length;
         byte[] message = new byte[ADVERTISEMENT_HEADER + 8 + 8 + 32 + 24 + searchOption];
         MemorySegment bytes = MemorySegment.ofArray(message);
         BigEndian.putU8(bytes, 4, 64);
-        BigEndian.putU16(bytes, 6, ROUTER_LIFETIME);
+        // Who wants an address by DHCPv6 gets one; but it is only told to ask for the rest.
+        BigEndian.putU8(bytes, 5, OTHER_CONFIGURATION);
         int at = ADVERTISEMENT_HEADER;
         BigEndian.putU16(bytes, at, OPTION_SOURCE_LINK << 8 | 1);
         BigEndian.putU48(bytes, at + 2, settings.gatewayMac());
@@ -173,8 +186,8 @@ final class NeighbourDiscovery {
         return message;
     }
 
-    /** Domain and search domains, padded to a multiple of 8; as many as fit the smallest MTU. */
-    private static byte[] searchList(StackSettings settings) {
+    /** Domain or search domains as they are encoded in DNS; as many as fit the smallest MTU. */
+    static byte[] searchList(StackSettings settings) {
         List<String> domains = new ArrayList<>(settings.searchDomains());
         if (domains.isEmpty() && !settings.domain().isEmpty()) {
             domains.add(settings.domain());
@@ -186,7 +199,6 @@ final class NeighbourDiscovery {
                 encoded.writeBytes(name);
             }
         }
-        encoded.writeBytes(new byte[-encoded.size() & 7]);
         return encoded.toByteArray();
     }
 }

@@ -120,7 +120,8 @@ public final class Stack {
         forwards = new UdpForwards(settings, output, output6, drops, deadlines);
         ports = new ToGuestPorts(settings, toGuest, neighbours, leases, tcp, forwards);
         tcp.whenTurnWanted(this::wantsTurn);
-        ipv6 = new Ipv6Input(settings,
+        ipv6 = new Ipv6Input(
+                settings,
                 output6,
                 neighbours6,
                 reassembly,
@@ -219,6 +220,14 @@ public final class Stack {
         } finally {
             udp.endTurn(now);
         }
+    }
+
+    /**
+     * Says whether the host has a way out by IPv6, for {@link dev.slipway.seam.Ipv6Settings#followsHost}: the guest is
+     * told at once whether it has a router. {@link #endTurn} is wanted.
+     */
+    public void ipv6Router(boolean isOne) {
+        ipv6.router(isOne);
     }
 
     /** The channel to the guest was full and has room again; {@link #endTurn} is wanted. */

@@ -35,6 +35,7 @@ public final class Ipv6Packet {
 
     /** Where the length of what follows the header lies. */
     public static final int PAYLOAD_LENGTH = 4;
+
     private static final int NEXT_HEADER = 6;
     private static final int HOP_LIMIT = 7;
     private static final int SOURCE = 8;

@@ -59,7 +59,10 @@ class FragmentsIpv6Test {
                 .putInt(id)
                 .put(piece);
         ByteBuffer packet = ByteBuffer.allocate(40 + payload.length);
-        packet.putInt(6 << 28).putShort((short) payload.length).put((byte) FRAGMENT).put((byte) 64);
+        packet.putInt(6 << 28)
+                .putShort((short) payload.length)
+                .put((byte) FRAGMENT)
+                .put((byte) 64);
         packet.put(ip(GUEST).toBytes()).put(ip(to).toBytes()).put(payload);
         return frame(packet.array());
     }
@@ -84,7 +87,9 @@ class FragmentsIpv6Test {
         rig.input(pieces);
         StackRig.FakeHost.Sent sent = rig.host.datagrams.getFirst().sent.getFirst();
         assertThat(sent.payload()).as("seed %d", seed).isEqualTo(payload);
-        assertThat(sent.dontFragment()).as("what came in pieces may be cut again").isFalse();
+        assertThat(sent.dontFragment())
+                .as("what came in pieces may be cut again")
+                .isFalse();
         assertThat(rig.host.datagrams.getFirst().sent).hasSize(1);
     }
 
@@ -208,7 +213,9 @@ class FragmentsIpv6Test {
         rig.input(fragment(OUTSIDE, 7, UDP, 0, true, Arrays.copyOf(body, 8)));
         rig.input(fragment(OUTSIDE, 7, UDP, 0, false, body));
         assertThat(rig.host.datagrams.getFirst().sent.getFirst().payload()).isEqualTo("atomic".getBytes());
-        assertThat(rig.stack.reassemblyBytes()).as("it has nothing to do with those that wait").isEqualTo(8);
+        assertThat(rig.stack.reassemblyBytes())
+                .as("it has nothing to do with those that wait")
+                .isEqualTo(8);
     }
 
     @Test
@@ -269,8 +276,7 @@ class FragmentsIpv6Test {
         System.arraycopy(ip(GATEWAY).toBytes(), 0, probe, 8, 16);
         byte[] detection = packet("::", "ff02::1:ff00:1", 255, ICMP, probe);
         for (int i = 0; i < 10_000; i++) {
-            rig.input(rig.guest.ethernet(
-                    0x3333_0000_0002L, EthernetFrame.TYPE_IPV6, i % 2 == 0 ? router : detection));
+            rig.input(rig.guest.ethernet(0x3333_0000_0002L, EthernetFrame.TYPE_IPV6, i % 2 == 0 ? router : detection));
         }
         assertThat(rig.sent.take()).hasSizeLessThanOrEqualTo(101);
         assertThat(rig.drops.get(DropReason.NEIGHBOUR_RATE)).isGreaterThanOrEqualTo(9_899);

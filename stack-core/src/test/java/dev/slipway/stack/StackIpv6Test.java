@@ -37,6 +37,7 @@ import org.pcap4j.packet.IcmpV6NeighborAdvertisementPacket.IcmpV6NeighborAdverti
 import org.pcap4j.packet.IcmpV6RouterAdvertisementPacket;
 import org.pcap4j.packet.IpV6Packet;
 import org.pcap4j.packet.TcpPacket;
+import org.pcap4j.packet.UdpPacket;
 
 /** A guest with IPv6: what a router and neighbour is asked, connections, names, and what must not get through. */
 class StackIpv6Test {
@@ -109,6 +110,28 @@ class StackIpv6Test {
         assertThat(rig.sent.take()).hasSize(2);
     }
 
+    private static int lifetime(byte[] advertisement) {
+        return (advertisement[6] & 0xFF) << 8 | advertisement[7] & 0xFF;
+    }
+
+    @Test
+    void routerIsOneOnlyWhileTheHostHasAWayOut() {
+        StackRig following = new StackRig(StackSettings.defaults().withIpv6(Ipv6Settings.AUTO));
+        following.stack.ipv6Router(true);
+        following.stack.ipv6Router(false);
+        assertThat(following.sent.take()).as("nobody is there to be told").isEmpty();
+        following.input(group(packet(LINK_LOCAL, "ff02::2", 255, ICMP, message(Icmpv6Packet.ROUTER_SOLICITATION, 8))));
+        assertThat(lifetime(checked(following.sent.next(), ICMP))).isZero();
+        following.stack.ipv6Router(true);
+        assertThat(lifetime(checked(following.sent.next(), ICMP))).isEqualTo(65_535);
+        following.stack.ipv6Router(false);
+        byte[] withdrawn = checked(following.sent.next(), ICMP);
+        assertThat(lifetime(withdrawn)).isZero();
+        assertThat(withdrawn[16 + 8 + 8 + 3] & 0xC0)
+                .as("the prefix stays: the host is there")
+                .isEqualTo(0xC0);
+    }
+
     @ParameterizedTest
     @CsvSource({"fd65::1", "fd65::254", "fe80::1"})
     void ourAddressesAreSaidToBeHere(String ours) {
@@ -140,6 +163,36 @@ class StackIpv6Test {
     void nobodyIsToldOfTheGuestsOwnAddresses() {
         rig.input(group(packet("::", "ff02::1:ff12:3456", 255, ICMP, solicitation(GUEST))));
         assertThat(rig.sent.take()).isEmpty();
+    }
+
+    @Test
+    void addressIsLeasedToWhoAsksAllServers() {
+        byte[] solicit = {1, 1, 2, 3, 0, 1, 0, 4, 0, 4, 1, 1, 0, 3, 0, 12, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0};
+        byte[] datagram = Ipv6Packets.datagram(546, 547, solicit);
+        rig.input(group(packet(LINK_LOCAL, "ff02::1:2", 1, UDP, datagram)));
+        SentFrame sent = rig.sent.only();
+        byte[] offer = checked(sent, UDP);
+        assertThat(Arrays.copyOfRange(offer, 8, 12)).isEqualTo(new byte[] {2, 1, 2, 3});
+        EthernetPacket frame = read(sent);
+        assertThat(frame.get(UdpPacket.class).getHeader().getDstPort().valueAsInt())
+                .isEqualTo(546);
+        assertThat(frame.get(UdpPacket.class).getHeader().getSrcPort().valueAsInt())
+                .isEqualTo(547);
+        IpV6Packet.IpV6Header header = frame.get(IpV6Packet.class).getHeader();
+        assertThat(header.getSrcAddr().getHostAddress()).isEqualTo("fe80:0:0:0:0:0:0:1");
+        assertThat(IpAddress.ofBytes(header.getDstAddr().getAddress())).isEqualTo(ip(LINK_LOCAL));
+    }
+
+    @Test
+    void whatIsNoQuestionToServersIsDropped() {
+        byte[] solicit = {1, 1, 2, 3, 0, 1, 0, 4, 0, 4, 1, 1};
+        byte[] good = Ipv6Packets.datagram(546, 547, solicit);
+        isDropped(group(packet(GUEST, "ff02::1:2", 1, UDP, good)), DropReason.DESTINATION);
+        isDropped(group(packet(LINK_LOCAL, "ff02::1:3", 1, UDP, good)), DropReason.DESTINATION);
+        byte[] elsewhere = Ipv6Packets.datagram(546, 548, solicit);
+        isDropped(group(packet(LINK_LOCAL, "ff02::1:2", 1, UDP, elsewhere)), DropReason.DESTINATION);
+        byte[] advertise = Ipv6Packets.datagram(547, 547, new byte[] {2, 1, 2, 3, 0, 1, 0, 4, 0, 4, 1, 1});
+        isDropped(group(packet(LINK_LOCAL, "ff02::1:2", 1, UDP, advertise)), DropReason.DHCP);
     }
 
     @Test
