@@ -172,6 +172,23 @@ final class GatewayProxyTest {
         }
     }
 
+    @Test
+    void aNameThatChangesItsAddressIsJudgedEachTimeItIsDialled() throws Exception {
+        rig.refused.put("169.254.169.254", ConnectFailure.PROHIBITED);
+        try (ScriptedServer server = ScriptedServer.mirror()) {
+            String request = "GET http://rebinds.example:" + server.port() + "/ HTTP/1.1\r\nHost: x\r\n"
+                    + "Connection: close\r\n\r\n";
+            for (String address : new String[] {"203.0.113.7", "169.254.169.254", "203.0.113.8"}) {
+                rig.names.put("rebinds.example", address);
+                try (GuestSocket each = http()) {
+                    assertThat(each.send(request).readAll())
+                            .startsWith(address.startsWith("203") ? "HTTP/1.1 200 " : "HTTP/1.1 403 ");
+                }
+            }
+            assertThat(server.connections).hasValue(2);
+        }
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"host.docker.internal", "host.containers.internal", "host.internal", "192.168.65.254"})
     void theHostsServicesAreReachedByItsNamesAndAddressWithAndWithoutAProxyBehindIt(String host) throws Exception {

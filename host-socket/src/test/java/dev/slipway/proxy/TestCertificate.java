@@ -103,6 +103,11 @@ final class TestCertificate {
 
     /** What a script does with a connection, within TLS that has this certificate. */
     ScriptedServer.Script within(ScriptedServer.Script script) {
+        return within(script, "TLSv1.2", "TLSv1.3");
+    }
+
+    /** The same with these versions of TLS only. */
+    ScriptedServer.Script within(ScriptedServer.Script script, String... versions) {
         return connection -> {
             KeyManagerFactory keys = KeyManagerFactory.getInstance("PKIX");
             keys.init(store, PASSWORD.toCharArray());
@@ -110,6 +115,7 @@ final class TestCertificate {
             context.init(keys.getKeyManagers(), null, null);
             try (SSLSocket socket =
                     (SSLSocket) context.getSocketFactory().createSocket(connection.socket(), null, true)) {
+                socket.setEnabledProtocols(versions);
                 script.serve(new ScriptedServer.Connection(socket, socket.getInputStream(), socket.getOutputStream()));
             }
         };

@@ -153,6 +153,20 @@ final class TlsToTheProxyTest {
     }
 
     @Test
+    void anOlderTlsDoesButForEndingOneDirectionAlone() throws Exception {
+        byte[] hello = ClientHelloTest.hello("www.example.com");
+        try (ScriptedServer proxy = ScriptedServer.start(good.within(this::serve, "TLSv1.2"))) {
+            use(proxy);
+            try (GuestSocket guest = rig.connect(ProxyRig.ORIGIN, 443)) {
+                guest.send(hello).read(hello.length);
+                guest.send(LARGE);
+                assertThat(Arrays.equals(guest.read(LARGE.length), LARGE)).isTrue();
+                assertThat(guest.sendEnd().readAll()).isEmpty();
+            }
+        }
+    }
+
+    @Test
     void everyOtherPortGoesThroughItToo() throws Exception {
         try (ScriptedServer proxy = proxy(good)) {
             Optional<ProxyAddress> address = Optional.of(ProxyAddress.parse("https://127.0.0.1:" + proxy.port()));

@@ -5,6 +5,7 @@ import static dev.slipway.stack.StackRig.HOST;
 import static dev.slipway.stack.StackRig.OUTSIDE;
 import static dev.slipway.stack.StackRig.SECOND;
 import static dev.slipway.testing.PacketMatchers.assertThat;
+import static dev.slipway.wire.TcpSegment.ACK;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.seam.HostDatagrams.Verdict;
@@ -92,6 +93,43 @@ class StackUdpTest {
         if (frames.size() == 1) {
             assertThat(frames.getFirst()).isUdp().hasPayload(payload);
         }
+    }
+
+    /** What names other ports in its payload (FTP, SIP, DCC) is nothing but payload here. */
+    @Test
+    void payloadThatNamesAddressesAndPortsPassesAsItIsAndOpensNothing() {
+        List<String> payloads = List.of(
+                "PORT 192,168,65,3,31,144\r\n",
+                "EPRT |1|192.168.65.3|8080|\r\n",
+                "227 Entering Passive Mode (192,168,65,3,31,144)\r\n",
+                "INVITE sip:a@203.0.113.7 SIP/2.0\r\nContact: <sip:b@192.168.65.3:8080>\r\n\r\n",
+                "c=IN IP4 192.168.65.3\r\nm=audio 8080 RTP/AVP 0\r\n",
+                "PRIVMSG a :\u0001DCC SEND f 3232252163 8080 1\u0001\r\n");
+        int[] ports = {21, 5_060, 1_720, 6_667};
+        for (int port : ports) {
+            for (String payload : payloads) {
+                rig.input(guest.udp(OUTSIDE, port).port(5_000).payload(payload).build());
+            }
+        }
+        assertThat(rig.host.opened()).as("sockets of the host").isEqualTo(1);
+        assertThat(flow().sent).hasSize(ports.length * payloads.size());
+        for (int i = 0; i < flow().sent.size(); i++) {
+            assertThat(new String(flow().sent.get(i).payload())).isEqualTo(payloads.get(i % payloads.size()));
+        }
+        long acknowledged = rig.connect(40_000) + 1;
+        long sequence = 101;
+        for (String payload : payloads) {
+            rig.input(guest.tcp(OUTSIDE, 80)
+                    .port(40_000)
+                    .seq(sequence)
+                    .ack(acknowledged)
+                    .flags(ACK)
+                    .payload(payload)
+                    .build());
+            sequence += payload.length();
+        }
+        assertThat(rig.host.opened()).as("the two that the guest opened").isEqualTo(2);
+        assertThat(rig.drops.total()).isZero();
     }
 
     @Test
