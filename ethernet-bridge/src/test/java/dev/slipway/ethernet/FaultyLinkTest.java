@@ -15,6 +15,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 class FaultyLinkTest {
@@ -24,6 +25,11 @@ class FaultyLinkTest {
     private final EmbeddedChannel clock = new EmbeddedChannel();
     private final StubLink below = new StubLink();
     private final RecordingReceiver above = new RecordingReceiver();
+
+    @BeforeEach
+    void freeze() {
+        clock.freezeTime();
+    }
 
     @AfterEach
     void close() {
