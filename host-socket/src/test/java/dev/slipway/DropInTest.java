@@ -119,7 +119,7 @@ class DropInTest {
                 "gvproxy -listen-qemu unix:///x -forward-sock /tmp/s | -forward-sock: not supported: there is no SSH",
                 "gvproxy -listen-qemu unix:///x -forward-identity /k | -forward-identity: not supported",
                 "gvproxy -listen-qemu unix:///x -config /c.yml | -config: not supported",
-                "gvproxy -listen-qemu unix:///x -notification tcp://n | 'tcp://n' is not unix:///PATH",
+                "gvproxy -listen-qemu unix:///x -notification tcp://n | -notification: 'tcp://n' is not unix:///PATH",
                 "gvproxy -listen-qemu unix:///x -listen vsock://:1024 | -listen: 'vsock://:1024' is not unix:///PATH",
                 "gvproxy -listen-qemu unix:///x -services tcp://:80 | -services: 'tcp://:80' is not unix:///PATH",
                 "vpnkit | --ethernet: is needed",
