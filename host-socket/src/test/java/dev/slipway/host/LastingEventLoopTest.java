@@ -45,6 +45,10 @@ class LastingEventLoopTest {
             loop.shutdownGracefully(0, 1, TimeUnit.SECONDS);
         }
         assertThat(loop.awaitTermination(30, TimeUnit.SECONDS)).isTrue();
+        // The heap is everybody's: until it has sufficed for a while, no other test's flow would begin.
+        while (!MemoryReserve.ofThisProcess().admitsFlows()) {
+            Thread.onSpinWait();
+        }
     }
 
     private record Throwing(IoHandlerFactory handlers, AtomicReference<Throwable> next) implements IoHandlerFactory {
