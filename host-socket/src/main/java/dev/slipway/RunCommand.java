@@ -110,6 +110,8 @@ final class RunCommand implements Command {
      */
     static int run(Source sources, List<Path> files, List<Path> moreApis, PrintStream out, PrintStream err)
             throws SettingsException {
+        // What reads the settings may touch classes that have a log of their own.
+        Logging.form();
         SettingSource source = sources.read();
         Settings settings = Settings.from(source);
         Logging.configure(settings.logLevel());

@@ -91,6 +91,8 @@ class DropInProcessTest {
         }
         assertThat(process.waitFor(20, TimeUnit.SECONDS)).isTrue();
         assertThat(process.exitValue()).isZero();
+        assertThat(Files.readString(folder.resolve("log")))
+                .containsPattern("(?m)^\\d\\d:\\d\\d:\\d\\d\\.\\d{3} INFO VmSession - qemu:.*: guest attached$");
         assertThat(pid).doesNotExist();
         assertThat(socket).doesNotExist();
         assertThat(services).doesNotExist();
