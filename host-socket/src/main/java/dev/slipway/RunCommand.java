@@ -4,6 +4,7 @@ import dev.slipway.SettingSource.Value;
 import dev.slipway.control.ControlApi;
 import dev.slipway.control.ControlCounters;
 import dev.slipway.control.ControlServer;
+import dev.slipway.control.GuestPublishing;
 import dev.slipway.control.GvproxyApi;
 import dev.slipway.control.Notifications;
 import dev.slipway.control.ProxyApi;
@@ -15,6 +16,7 @@ import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.event.Event;
 import dev.slipway.host.VmNetwork;
+import dev.slipway.host.VmSession;
 import dev.slipway.publish.PortRange;
 import dev.slipway.publish.PublishException;
 import dev.slipway.publish.PublishedPorts;
@@ -205,6 +207,12 @@ final class RunCommand implements Command {
         long readyAt = System.nanoTime();
         Logger log = LoggerFactory.getLogger(RunCommand.class);
         PublishedPorts ports = publish(settings, network, shutdown);
+        if (settings.guestApi()) {
+            for (VmSession session : network.network().sessions()) {
+                session.serveGuest(
+                        new GuestPublishing(session, ports, network.network().controlLoop()));
+            }
+        }
         List<Path> sockets = new ArrayList<>(settings.api().stream().toList());
         sockets.addAll(moreApis);
         if (!sockets.isEmpty()) {

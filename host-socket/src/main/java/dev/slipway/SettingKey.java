@@ -34,6 +34,11 @@ enum SettingKey {
             Kind.ONE,
             "Socket of a container engine in the VM: the ports that its containers publish become ports of the host."
                     + " Default: none"),
+    GUEST_API(
+            "",
+            Kind.SWITCH,
+            "A guest may publish ports of its own on the host's localhost, by gvproxy's HTTP at the gateway's port 80."
+                    + " Default: it cannot"),
     NOTIFICATION(
             "unix://PATH",
             Kind.ONE,

@@ -41,6 +41,7 @@ import java.util.Optional;
  * @param published ports to publish
  * @param publishAddress where published ports listen that name no address; empty: localhost
  * @param preserveSource whether guests see the addresses of clients of published ports
+ * @param guestApi whether guests may publish their own ports
  * @param docker the socket of a container engine whose containers' ports are published
  * @param notification the socket that is told of guests that come and go
  * @param stack addresses, MTU and names of each VM's network
@@ -62,6 +63,7 @@ public record Settings(
         List<PortRange> published,
         Optional<IpAddress> publishAddress,
         boolean preserveSource,
+        boolean guestApi,
         Optional<Path> docker,
         Optional<Path> notification,
         StackSettings stack,
@@ -99,6 +101,7 @@ public record Settings(
                 published(source, stack, vms.size()),
                 publishAddress(source),
                 !isOn(source, SettingKey.NO_PRESERVE_SOURCE),
+                isOn(source, SettingKey.GUEST_API),
                 docker(source, vms.size()),
                 notification(source),
                 stack,

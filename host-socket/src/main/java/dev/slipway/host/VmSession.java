@@ -10,6 +10,7 @@ import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.event.Event;
 import dev.slipway.event.Events;
+import dev.slipway.proxy.GuestApi;
 import dev.slipway.proxy.ProxyCounters;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.proxy.ProxySockets;
@@ -403,6 +404,19 @@ public final class VmSession implements AutoCloseable {
     }
 
     // ---- for clients of published ports
+
+    /** The address of the guest, network order, or 0; one of several if it has several. A moment old. */
+    public int firstGuestAddress() {
+        for (int address : guestAddresses) {
+            return address;
+        }
+        return 0;
+    }
+
+    /** Serves the guest an API at the gateway from now on; without this there is none. From any thread. */
+    public void serveGuest(GuestApi api) {
+        proxySockets.serve(api);
+    }
 
     /** Whether the guest uses an address of the subnet (network order); a moment old when asked from another thread. */
     public boolean hasGuestAt(int address) {

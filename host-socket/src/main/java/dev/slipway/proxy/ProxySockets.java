@@ -25,6 +25,7 @@ public final class ProxySockets implements HostSockets, AutoCloseable {
     private final IpAddress gateway;
     private final ProxyContext context;
     private final Dialer dialer;
+    private volatile GuestApi guestApi;
 
     /**
      * Puts the proxies of one VM in front of its sockets.
@@ -95,7 +96,17 @@ public final class ProxySockets implements HostSockets, AutoCloseable {
             new SocksFlow(context, stream, dialer);
             return stream;
         }
+        if (port == GuestApi.PORT && guestApi != null) {
+            GuestStream stream = new GuestStream(context, listener);
+            new GuestApiFlow(context, stream, guestApi);
+            return stream;
+        }
         return sockets.connect(destination, port, hopLimit, listener);
+    }
+
+    /** Serves the guest an API at the gateway from now on; from any thread. */
+    public void serve(GuestApi api) {
+        guestApi = api;
     }
 
     @Override
