@@ -3,7 +3,7 @@
  *
  * <p>Theory of operation: {@link dev.slipway.publish.PublishedPorts} is the one list of what is published, whoever asked
  * for it (settings, API, a container engine). All listening sockets live on one event loop that is no VM's. A connection
- * is accepted there and moves, before a byte of it is read, to the event loop of the VM that has the port; there it is
+ * is accepted there, with the native transport by system calls (one for each, many in a turn), and moves, before a byte of it is read, to the event loop of the VM that has the port; there it is
  * joined with a connection to the guest. So it is accepted only as far as the host's kernel does that by itself: a guest
  * that refuses means a reset for the client. Datagrams are handed over one by one, each client being one conversation.
  *

@@ -33,7 +33,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @ExtendWith(NeedsNamespaces.class)
 class GuestPublishedConnectionsTest {
 
-    private static final Duration SOON = Duration.ofSeconds(10);
+    private static final Duration SOON = Duration.ofSeconds(30);
     private static final int MIB = 1 << 20;
 
     private NamespaceGuest machines;
@@ -201,8 +201,9 @@ class GuestPublishedConnectionsTest {
                 client.write(ByteBuffer.allocate(1_000));
                 clients.add(client);
             }
-            new ApiClient(machines.apiSocket()).ask("DELETE", "/v1/ports?local=localhost:" + deafPort, null);
+            // Those that wait in the kernel when the port closes would be reset.
             Await.until("all have come", SOON, () -> machines.status().count("tcpOpen") == 51);
+            new ApiClient(machines.apiSocket()).ask("DELETE", "/v1/ports?local=localhost:" + deafPort, null);
             bystanderMoves();
             try (SocketChannel client = connect("127.0.0.1");
                     SocketChannel inGuest = server.accept()) {
