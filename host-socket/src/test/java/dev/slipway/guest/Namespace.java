@@ -96,16 +96,6 @@ final class Namespace implements AutoCloseable {
         return Long.parseLong(lines.get(1).split(" ")[column]);
     }
 
-    /** A counter of /proc/net/snmp6, for instance {@code Udp6OutDatagrams}. */
-    long counterOfIpv6(String counter) throws IOException {
-        return call(() -> Files.readAllLines(Path.of("/proc/thread-self/net/snmp6"))).stream()
-                .map(line -> line.split("\\s+"))
-                .filter(words -> words[0].equals(counter))
-                .mapToLong(words -> Long.parseLong(words[1]))
-                .findFirst()
-                .orElseThrow();
-    }
-
     /** TCP sockets of all states but TIME_WAIT, in which only the kernel remembers them. */
     List<String> tcpSockets() throws IOException {
         return call(() -> Files.readAllLines(Path.of("/proc/thread-self/net/tcp"))).stream()
