@@ -15,14 +15,7 @@ final class DnsExchange {
         return (message[0] & 0xFF) << 8 | message[1] & 0xFF;
     }
 
-    /** A copy with another id. */
-    static byte[] withId(byte[] message, int id) {
-        byte[] copy = message.clone();
-        copy[0] = (byte) (id >>> 8);
-        copy[1] = (byte) id;
-        return copy;
-    }
-
+    /** Gives a message another id. */
     static void setId(byte[] message, int id) {
         message[0] = (byte) (id >>> 8);
         message[1] = (byte) id;
