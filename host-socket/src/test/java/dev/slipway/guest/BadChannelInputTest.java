@@ -39,6 +39,10 @@ class BadChannelInputTest {
 
     private static final String GATEWAY = "192.168.65.1";
     private static final PacketBuilder GUEST = PacketBuilder.guest().address("192.168.65.100");
+    /** Loses its lease and takes others, by the way; what it does to them is not to be the other tests' concern. */
+    private static final PacketBuilder RANDOM_GUEST =
+            PacketBuilder.guest().mac(0x5254_00DD_EEFFL).address("192.168.65.180");
+
     private static final long MIB = 1 << 20;
 
     /** Below the limits of heap and queues together; a frame of the length that was announced would be 64 times that. */
@@ -232,9 +236,9 @@ class BadChannelInputTest {
 
     @Test
     void aHundredThousandRandomFramesDoNoHarm() throws IOException {
-        long seed = new Random().nextLong();
+        long seed = Long.getLong("slipway.seed", new Random().nextLong());
         System.out.println("random frames: seed " + seed);
-        RandomFrames frames = new RandomFrames(GUEST, GATEWAY, machine.hasInternet(), seed);
+        RandomFrames frames = new RandomFrames(RANDOM_GUEST, GATEWAY, machine.hasInternet(), seed);
         long memory = machine.backend().residentBytes();
         AtomicLong answers = new AtomicLong();
         Payload.Background<Long> reading = Payload.Background.start(answers, () -> {

@@ -4,6 +4,7 @@ import dev.slipway.testing.DnsBuilder;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Checksum;
+import dev.slipway.wire.IpAddress;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -32,7 +33,10 @@ final class RandomFrames {
         add(guest.arpRequest(gateway));
         add(guest.icmp(gateway).payload(new byte[64]).build());
         add(guest.dhcp(1).hostName("random").parameters(1, 3, 6, 15, 26).build());
-        add(guest.dhcp(3).requested("192.168.65.100").server(gateway).build());
+        add(guest.dhcp(3)
+                .requested(IpAddress.toString(guest.address()))
+                .server(gateway)
+                .build());
         add(guest.udp(gateway, 7).payload("echo").build());
         add(guest.tcp(gateway, 81)
                 .seq(1)
