@@ -50,6 +50,11 @@ public final class Dhcp6Server {
 
     private static final int ATTEMPTS = MAX_DECLINED + 1;
 
+    /** Whether the last 64 bits of an address are such as this server computes. */
+    static boolean isLeased(long low) {
+        return low >>> 56 == LEASED >>> 56;
+    }
+
     private final Ipv6Settings network;
     private final byte[] serverId;
     private final byte[] searchList;

@@ -10,6 +10,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
@@ -54,6 +55,7 @@ public final class LeaseTable {
 
     private final StackSettings settings;
     private final DhcpSettings dhcp;
+    private final Ipv6Addresses ipv6;
     private final Set<Integer> holders = new HashSet<>();
     private final Map<Integer, Entry> entries = new HashMap<>();
     private final Map<Long, Entry> leased = new HashMap<>();
@@ -115,8 +117,14 @@ public final class LeaseTable {
     public LeaseTable(StackSettings settings, DhcpSettings dhcp) {
         this.settings = settings;
         this.dhcp = dhcp;
+        this.ipv6 = new Ipv6Addresses(settings.ipv6());
         this.neverUsed = settings.firstGuest();
         dhcp.reserved().forEach(this::reserve);
+    }
+
+    /** The same of IPv6. */
+    public Ipv6Addresses ipv6() {
+        return ipv6;
     }
 
     /** What the servers of this network announce beside addresses. */
@@ -138,6 +146,7 @@ public final class LeaseTable {
 
     /** A guest is gone: addresses that it used without asking are free again. It may come back. */
     public synchronized void leave(int holder, long nowNanos) {
+        ipv6.leave(holder);
         List<Entry> claims = entries.values().stream()
                 .filter(entry -> entry.state == Lease.State.CLAIMED && entry.holder == holder)
                 .toList();
@@ -392,6 +401,10 @@ public final class LeaseTable {
         Entry known = entries.get(address);
         if (known != null && isOwned(known) && known.mac == mac) {
             known.used = true;
+            if (known.holder == NOBODY) {
+                // From an earlier run, or reserved: now it is known whose it is.
+                known.holder = holder;
+            }
             return true;
         }
         boolean resting = known != null && known.state == Lease.State.QUARANTINED;
@@ -470,6 +483,19 @@ public final class LeaseTable {
     public synchronized int addressOf(String name) {
         Entry entry = named.get(name);
         return entry != null && isOwned(entry) ? entry.address : 0;
+    }
+
+    /** The IPv6 address of the guest of that name, if there is such a guest and it was seen to use one. */
+    public synchronized Optional<IpAddress> ipv6Of(String name) {
+        Entry entry = named.get(name);
+        return entry != null && isOwned(entry) ? ipv6.of(entry.holder, entry.mac) : Optional.empty();
+    }
+
+    /** What the owner of an IPv6 address is called; empty if it has no name, or there is no owner. */
+    public synchronized String nameOf(IpAddress address) {
+        int holder = ipv6.holderOf(address);
+        Entry entry = holder == NOBODY ? null : leased.get(ipv6.macOf(holder, address));
+        return entry != null && isOwned(entry) && entry.holder == holder ? entry.name : "";
     }
 
     /**

@@ -22,6 +22,7 @@
  * dev.slipway.dhcp.LeaseTable#remembered} is what its owner may keep elsewhere.
  *
  * <p>By IPv6, {@link dev.slipway.dhcp.Dhcp6Server} leases addresses without keeping any: they are computed from who asks.
+ * {@link dev.slipway.dhcp.Ipv6Addresses} knows which guest uses which.
  *
  * <p>Read first: RFC 2131, sections 3 and 4.3; RFC 2132; RFC 3397 (search list), 4039 (rapid commit), 3046 (relay
  * information), 6842 (client identifier in replies), 8415 (DHCPv6).

@@ -219,15 +219,27 @@ public final class LocalNames {
             String guest = address == 0 ? "" : leases.nameOf(address);
             return guest.isEmpty() ? null : pointer(query, guest + "." + GUEST_ZONE);
         }
+        if (name.endsWith(REVERSE_V6)) {
+            Optional<IpAddress> address = ipv6Of(name);
+            String guest = address.map(leases::nameOf).orElse("");
+            return guest.isEmpty() ? null : pointer(query, guest + "." + GUEST_ZONE);
+        }
         if (name.equals(GUEST_ZONE)) {
             return nothing(query, DnsMessage.NOERROR);
         }
         if (!name.endsWith("." + GUEST_ZONE)) {
             return null;
         }
-        int address = leases.addressOf(name.substring(0, name.length() - GUEST_ZONE.length() - 1));
+        String guest = name.substring(0, name.length() - GUEST_ZONE.length() - 1);
+        int address = leases.addressOf(guest);
         if (address == 0) {
             return nothing(query, DnsMessage.NXDOMAIN);
+        }
+        if (query.type() == DnsMessage.TYPE_AAAA) {
+            // None while IPv6 is off: no stack hears of such addresses then.
+            return leases.ipv6Of(guest)
+                    .map(known -> address(query, known))
+                    .orElseGet(() -> nothing(query, DnsMessage.NOERROR));
         }
         IpAddress found = IpAddress.ofV4(address);
         return fits(query, found) ? address(query, found) : nothing(query, DnsMessage.NOERROR);
@@ -289,5 +301,18 @@ public final class LocalNames {
         } catch (IllegalArgumentException e) {
             return 0;
         }
+    }
+
+    /** The IPv6 address that a reverse name stands for: 32 hexadecimal digits, the last first. */
+    private static Optional<IpAddress> ipv6Of(String reverse) {
+        String digits = new StringBuilder(reverse.substring(0, reverse.length() - REVERSE_V6.length()))
+                .reverse()
+                .toString();
+        if (!digits.matches("([0-9a-f]\\.){31}[0-9a-f]")) {
+            return Optional.empty();
+        }
+        String hex = digits.replace(".", "");
+        return Optional.of(new IpAddress(
+                Long.parseUnsignedLong(hex.substring(0, 16), 16), Long.parseUnsignedLong(hex.substring(16), 16)));
     }
 }

@@ -1,6 +1,7 @@
 package dev.slipway.stack;
 
 import dev.slipway.dhcp.Dhcp6Server;
+import dev.slipway.dhcp.Ipv6Addresses;
 import dev.slipway.dns.NameServer;
 import dev.slipway.icmp.EchoTable;
 import dev.slipway.ip.Ipv6Neighbours;
@@ -41,6 +42,8 @@ final class Ipv6Input {
     private final Ipv6Output output;
     private final NeighbourDiscovery discovery;
     private final Dhcp6Server dhcp;
+    private final Ipv6Addresses addresses;
+    private final int holder;
     private final Reassembly reassembly;
     private final TcpTable tcp;
     private final UdpTable udp;
@@ -56,6 +59,8 @@ final class Ipv6Input {
     private final UdpDatagram datagram;
 
     /**
+     * @param addresses of all guests of the network
+     * @param holder who this guest is to them
      * @param segment what the stack reads segments with, one at a time
      * @param handOn told the time before memory that packets came in is used again
      */
@@ -63,6 +68,8 @@ final class Ipv6Input {
             StackSettings settings,
             Ipv6Output output,
             Ipv6Neighbours neighbours,
+            Ipv6Addresses addresses,
+            int holder,
             Reassembly reassembly,
             TcpTable tcp,
             UdpTable udp,
@@ -76,6 +83,8 @@ final class Ipv6Input {
         this.network = settings.ipv6();
         this.output = output;
         this.neighbours = neighbours;
+        this.addresses = addresses;
+        this.holder = holder;
         this.reassembly = reassembly;
         this.tcp = tcp;
         this.udp = udp;
@@ -198,7 +207,15 @@ final class Ipv6Input {
         if (high != network.prefix() && high != Ipv6Settings.LINK_LOCAL || low == 0) {
             return DropReason.MARTIAN;
         }
-        return neighbours.bind(high, low, mac) ? DropReason.NONE : DropReason.NEIGHBOUR_LIMIT;
+        if (neighbours.size() >= Ipv6Neighbours.LIMIT) {
+            return DropReason.NEIGHBOUR_LIMIT;
+        }
+        // A link-local address is one of this guest's own link, the others are the network's.
+        if (high != Ipv6Settings.LINK_LOCAL && !addresses.claim(holder, high, low, mac)) {
+            return DropReason.SPOOF;
+        }
+        neighbours.bind(high, low, mac);
+        return DropReason.NONE;
     }
 
     /** What a router checks before it forwards; says why not by ICMPv6. */

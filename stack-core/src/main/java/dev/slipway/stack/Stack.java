@@ -124,6 +124,8 @@ public final class Stack {
                 settings,
                 output6,
                 neighbours6,
+                leases.ipv6(),
+                holder,
                 reassembly,
                 tcp,
                 udp,

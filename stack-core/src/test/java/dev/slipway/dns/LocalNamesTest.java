@@ -184,6 +184,30 @@ final class LocalNamesTest {
     }
 
     @Test
+    void guestsNameHasTheIpv6AddressThatTheGuestUses() {
+        long prefix = settings.ipv6().prefix();
+        int holder = leases.join();
+        int address = leases.offer(holder, VM, 0, 0);
+        leases.commit(holder, VM, address, 0);
+        leases.name(VM, "builder");
+        ask("builder.vm.internal", AAAA).hasCode(0).hasNoAnswer();
+        leases.ipv6().claim(holder, prefix, 0x5054_00FF_FE00_0001L, VM);
+        ask("builder.vm.internal", AAAA)
+                .hasCode(0)
+                .hasAnswer("builder.vm.internal.", AAAA, "fd65000000000000505400fffe000001");
+        assertAddress("builder.vm.internal", "192.168.65.3");
+        String reverse = "1.0.0.0.0.0.e.f.f.f.0.0.4.5.0.5.0.0.0.0.0.0.0.0.0.0.0.0.5.6.d.f.ip6.arpa";
+        ask(reverse, PTR).hasAnswer(reverse + ".", PTR, "builder.vm.internal.");
+        int other = leases.join();
+        leases.ipv6().claim(other, prefix, 0x99, VM);
+        ask("builder.vm.internal", AAAA).hasAnswer("builder.vm.internal.", AAAA, "fd65000000000000505400fffe000001");
+        assertAskedOutside(reverse.replaceFirst("1", "2"));
+        assertAskedOutside("1.0.ip6.arpa");
+        leases.leave(holder, 0);
+        ask("builder.vm.internal", AAAA).hasCode(0).hasNoAnswer();
+    }
+
+    @Test
     void nameStaysWithTheFirstGuestThatHasIt() {
         lease(VM, "twin");
         lease(OTHER, "twin");

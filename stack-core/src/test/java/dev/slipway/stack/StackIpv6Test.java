@@ -361,6 +361,22 @@ class StackIpv6Test {
     }
 
     @Test
+    void addressOfAnotherGuestIsNotTakenAndIsFreeWhenThatIsGone() {
+        byte[] echo = message(Icmpv6Packet.ECHO_REQUEST, 16);
+        StackRig other = new StackRig(settings, rig.leases);
+        rig.input(frame(packet(GUEST, GATEWAY, 64, ICMP, echo)));
+        MemorySegment thief = rig.guest
+                .mac(0x5254_0099_9999L)
+                .ethernet(settings.gatewayMac(), EthernetFrame.TYPE_IPV6, packet(GUEST, GATEWAY, 64, ICMP, echo));
+        other.input(thief);
+        assertThat(other.drops.get(DropReason.SPOOF)).isEqualTo(1);
+        rig.stack.reset();
+        other.sent.take();
+        other.input(thief);
+        assertThat(other.sent.take()).hasSize(1);
+    }
+
+    @Test
     void floodOfAddressesEndsAtTheLimitAndTheGuestIsStillServed() {
         byte[] echo = message(Icmpv6Packet.ECHO_REQUEST, 16);
         rig.input(frame(packet(GUEST, GATEWAY, 64, ICMP, echo)));
