@@ -318,9 +318,7 @@ public record Settings(
                 throw value.wrong(
                         "'" + value.text() + "' names no VM, but there are " + vms + "; add @ADDRESS or @NAME");
             }
-            if (port.vm().matches("[0-9.]+") && !stack.contains(address(value, port.vm()))) {
-                throw value.wrong(port.vm() + " is outside the guest's network " + cidr(stack));
-            }
+            checkGuest(value, port, stack);
             for (PortRange other : published) {
                 if (other.clashesWith(port)) {
                     throw value.wrong(
@@ -330,6 +328,20 @@ public record Settings(
             published.add(port);
         }
         return published;
+    }
+
+    private static void checkGuest(Value value, PortRange port, StackSettings stack) throws SettingsException {
+        if (port.vm().matches("[0-9.]+") && !stack.contains(address(value, port.vm()))) {
+            throw value.wrong(port.vm() + " is outside the guest's network " + cidr(stack));
+        }
+        if (port.vm().contains(":") && !stack.ipv6().enabled()) {
+            throw value.wrong("IPv6 is off, and so nobody is at " + port.vm());
+        }
+        if (port.vm().contains(":")
+                && port.guest().orElseThrow().high() != stack.ipv6().prefix()) {
+            throw value.wrong(port.vm() + " is outside the guest's network "
+                    + new IpAddress(stack.ipv6().prefix(), 0) + "/64");
+        }
     }
 
     private static StackSettings stack(SettingSource source) throws SettingsException {

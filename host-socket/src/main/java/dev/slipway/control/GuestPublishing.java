@@ -3,6 +3,7 @@ package dev.slipway.control;
 import com.fasterxml.jackson.jr.ob.JSON;
 import dev.slipway.host.VmSession;
 import dev.slipway.proxy.GuestApi;
+import dev.slipway.publish.PortRange;
 import dev.slipway.publish.PortRequest;
 import dev.slipway.publish.PortRequest.Protocol;
 import dev.slipway.publish.PublishException;
@@ -35,7 +36,7 @@ public final class GuestPublishing implements GuestApi {
     static final int MAX_PORTS = 64;
 
     private static final Pattern LOCAL = Pattern.compile("(127\\.0\\.0\\.1|localhost|\\[::1]|):([0-9]{1,5})");
-    private static final Pattern REMOTE = Pattern.compile("([0-9.]*):([0-9]{1,5})");
+    private static final Pattern REMOTE = Pattern.compile("([0-9.]*|\\[[0-9a-fA-F:]+]):([0-9]{1,5})");
 
     private final VmSession session;
     private final PublishedPorts ports;
@@ -152,8 +153,9 @@ public final class GuestPublishing implements GuestApi {
             throw new ApiException(400, "", "invalid remote addr: it must be :PORT or IP:PORT");
         }
         try {
-            int guest = to.group(1).isEmpty() ? session.firstGuestAddress() : IpAddress.parseV4(to.group(1));
-            if (guest == 0 || !session.hasGuestAt(guest)) {
+            Optional<IpAddress> guest =
+                    to.group(1).isEmpty() ? session.firstGuestAddress() : Optional.of(PortRange.address(to.group(1)));
+            if (guest.isEmpty() || !session.hasGuestAt(guest.get())) {
                 throw new ApiException(403, "", "a guest may publish its own ports only");
             }
             return new PortRequest(

@@ -5,6 +5,7 @@ import dev.slipway.dns.Zone;
 import dev.slipway.dns.ZoneRecord;
 import dev.slipway.host.VmNetwork;
 import dev.slipway.host.VmSession;
+import dev.slipway.publish.PortRange;
 import dev.slipway.publish.PortRequest;
 import dev.slipway.publish.PortRequest.Protocol;
 import dev.slipway.publish.PublishException;
@@ -167,11 +168,11 @@ public final class GvproxyApi implements ControlApi {
         }
         int colon = target.lastIndexOf(':');
         try {
-            int guest = IpAddress.parseV4(target.substring(0, Math.max(colon, 0)));
+            IpAddress guest = guestAddress(target.substring(0, Math.max(colon, 0)));
             int guestPort = port(target.substring(colon + 1));
             if (protocol == Protocol.UNIX) {
                 return new PortRequest(
-                        protocol, Optional.empty(), 0, Optional.of(Path.of(local)), guest, "", guestPort);
+                        protocol, Optional.empty(), 0, Optional.of(Path.of(local)), Optional.of(guest), "", guestPort);
             }
             int localColon = local.lastIndexOf(':');
             if (localColon < 0) {
@@ -179,12 +180,18 @@ public final class GvproxyApi implements ControlApi {
             }
             IpAddress address = hostAddress(local.substring(0, localColon));
             int port = Integer.parseInt(local.substring(localColon + 1));
-            return new PortRequest(protocol, Optional.of(address), port, Optional.empty(), guest, "", guestPort);
+            return new PortRequest(
+                    protocol, Optional.of(address), port, Optional.empty(), Optional.of(guest), "", guestPort);
         } catch (InvalidPathException e) {
             throw new ApiException(500, "", "not a path: " + e.getReason());
         } catch (IllegalArgumentException e) {
             throw new ApiException(400, "", "invalid remote addr: " + e.getMessage());
         }
+    }
+
+    /** IPv4, or IPv6 in brackets. */
+    private static IpAddress guestAddress(String text) {
+        return text.startsWith("[") ? PortRange.address(text) : IpAddress.ofV4(IpAddress.parseV4(text));
     }
 
     private static int port(String text) {
@@ -231,7 +238,7 @@ public final class GvproxyApi implements ControlApi {
         List<VmSession> sessions = network.sessions();
         for (Lease lease : network.leases().leases()) {
             for (int i = 0; i < sessions.size(); i++) {
-                if (sessions.get(i).hasGuestAt(lease.address())) {
+                if (sessions.get(i).hasGuestAt(IpAddress.ofV4(lease.address()))) {
                     stations.put(MacAddress.toString(lease.mac()), i + 1);
                 }
             }
@@ -343,10 +350,10 @@ public final class GvproxyApi implements ControlApi {
     private ApiResponse tunnel(ApiRequest request) throws ApiException {
         String ip = request.parameter("ip");
         String portText = request.parameter("port");
-        int guest;
+        IpAddress guest;
         int port;
         try {
-            guest = IpAddress.parseV4(ip);
+            guest = guestAddress(ip.contains(":") ? "[" + ip + "]" : ip);
             port = port(portText);
         } catch (IllegalArgumentException e) {
             throw new ApiException(500, "", "ip and port are mandatory");

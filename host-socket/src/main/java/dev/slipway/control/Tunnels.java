@@ -5,6 +5,7 @@ import dev.slipway.publish.PortRequest;
 import dev.slipway.publish.PortRequest.Protocol;
 import dev.slipway.publish.PublishException;
 import dev.slipway.publish.PublishedPorts;
+import dev.slipway.wire.IpAddress;
 import io.netty.bootstrap.Bootstrap;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
@@ -39,14 +40,15 @@ final class Tunnels {
     }
 
     /** Says OK in two bytes, and joins the connection with the guest's port; closes it if that cannot be. */
-    void open(Channel connection, int guest, int port) {
+    void open(Channel connection, IpAddress guest, int port) {
         connection.config().setAutoRead(false);
         connection.writeAndFlush(Unpooled.copiedBuffer("OK", StandardCharsets.US_ASCII));
         try {
             Path folder = Files.createTempDirectory("slipway");
             Path socket = folder.resolve(PublishedPorts.TUNNEL);
             ports.publish(
-                    List.of(new PortRequest(Protocol.UNIX, Optional.empty(), 0, Optional.of(socket), guest, "", port)),
+                    List.of(new PortRequest(
+                            Protocol.UNIX, Optional.empty(), 0, Optional.of(socket), Optional.of(guest), "", port)),
                     "tunnel");
             new Bootstrap()
                     .group(connection.eventLoop())

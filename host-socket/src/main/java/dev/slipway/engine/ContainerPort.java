@@ -61,12 +61,18 @@ record ContainerPort(String owner, PortRequest request) {
     private static Optional<PortRequest> request(
             Map<?, ?> container, Protocol protocol, String bound, int publicPort, int privatePort) {
         if (!isLoopback(bound)) {
-            return Optional.of(
-                    new PortRequest(protocol, Optional.empty(), publicPort, Optional.empty(), 0, "", publicPort));
+            return Optional.of(new PortRequest(
+                    protocol, Optional.empty(), publicPort, Optional.empty(), Optional.empty(), "", publicPort));
         }
         return address(container)
                 .map(address -> new PortRequest(
-                        protocol, Optional.empty(), publicPort, Optional.empty(), address, "", privatePort));
+                        protocol,
+                        Optional.empty(),
+                        publicPort,
+                        Optional.empty(),
+                        Optional.of(address),
+                        "",
+                        privatePort));
     }
 
     private static boolean isLoopback(String bound) {
@@ -81,14 +87,14 @@ record ContainerPort(String owner, PortRequest request) {
     }
 
     /** The container's own address in the first of its networks that has one. */
-    private static Optional<Integer> address(Map<?, ?> container) {
+    private static Optional<IpAddress> address(Map<?, ?> container) {
         if (container.get("NetworkSettings") instanceof Map<?, ?> settings
                 && settings.get("Networks") instanceof Map<?, ?> networks) {
             for (Object each : networks.values()) {
                 if (each instanceof Map<?, ?> network
                         && network.get("IPAddress") instanceof String address
                         && !address.isEmpty()) {
-                    return Optional.of(IpAddress.parseV4(address));
+                    return Optional.of(IpAddress.ofV4(IpAddress.parseV4(address)));
                 }
             }
         }

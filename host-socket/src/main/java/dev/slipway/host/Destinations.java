@@ -181,11 +181,6 @@ final class Destinations implements DialPolicy {
         };
     }
 
-    /** The gateway, by which the guest hears of what the host itself says. */
-    IpAddress gateway() {
-        return IpAddress.ofV4(settings.gateway());
-    }
-
     /** The gateway by its address of the family of another. */
     IpAddress gatewayFor(IpAddress other) {
         return settings.gatewayFor(other);
@@ -244,15 +239,22 @@ final class Destinations implements DialPolicy {
     }
 
     /**
-     * By which address the guest is to know a client of a published port, IPv4 in network order: its own where the guest
-     * can tell it from its own network, else the gateway's.
+     * By which address the guest is to know a client of a published port: its own where that is of the family of the
+     * guest's and the guest can tell it from its own network, else the gateway's.
      */
-    int clientSeenByGuest(IpAddress client) {
-        if (!client.isV4()) {
-            return settings.gateway();
-        }
-        int address = client.v4();
-        return settings.contains(address) || isNowhere(address) ? settings.gateway() : address;
+    IpAddress clientSeenByGuest(IpAddress client, IpAddress guest) {
+        boolean own = client.isV4() == guest.isV4() && (client.isV4() ? isOther(client.v4()) : isOther(client));
+        return own ? client : settings.gatewayFor(guest);
+    }
+
+    private boolean isOther(int address) {
+        return !settings.contains(address) && !isNowhere(address);
+    }
+
+    /** Whether an IPv6 address is a unicast one of neither the guest's link nor this host alone (RFC 4291, section 2.4). */
+    private boolean isOther(IpAddress address) {
+        long high = address.high();
+        return high != settings.ipv6().prefix() && high != 0 && high >>> 54 != 0xFE80 >>> 6 && high >>> 56 != 0xFF;
     }
 
     private IpAddress seenV6(IpAddress source) {

@@ -36,6 +36,7 @@ import io.netty.util.internal.PlatformDependent;
 import java.lang.foreign.MemorySegment;
 import java.net.InetSocketAddress;
 import java.security.SecureRandom;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -73,6 +74,9 @@ public final class VmSession implements AutoCloseable {
     /** How long {@link #close} waits for the event loop, in milliseconds. */
     private static final int CLOSE_MILLIS = 3_000;
 
+    /** Stands for the guest's own address, whichever that is. */
+    public static final IpAddress OWN = new IpAddress(0, 0);
+
     private static final long NOT_SEEN = -1;
 
     /** Where a frame says which MAC address sent it. */
@@ -103,7 +107,7 @@ public final class VmSession implements AutoCloseable {
     private final Runnable endBatch = this::endStackTurn;
     private final Runnable timerTask = this::timerFired;
 
-    private final Set<Integer> guestAddresses = ConcurrentHashMap.newKeySet();
+    private final Set<IpAddress> guestAddresses = ConcurrentHashMap.newKeySet();
     private final Ipv6Settings ipv6;
     private final Ipv6Way ipv6Way = Ipv6Way.ofThisHost();
     private boolean ipv6Router;
@@ -405,12 +409,9 @@ public final class VmSession implements AutoCloseable {
 
     // ---- for clients of published ports
 
-    /** The address of the guest, network order, or 0; one of several if it has several. A moment old. */
-    public int firstGuestAddress() {
-        for (int address : guestAddresses) {
-            return address;
-        }
-        return 0;
+    /** An address of the guest's, an IPv4 address if it has one; one of several if it has several. A moment old. */
+    public Optional<IpAddress> firstGuestAddress() {
+        return guestAddresses.stream().max(Comparator.comparing(IpAddress::isV4));
     }
 
     /** Serves the guest an API at the gateway from now on; without this there is none. From any thread. */
@@ -418,8 +419,8 @@ public final class VmSession implements AutoCloseable {
         proxySockets.serve(api);
     }
 
-    /** Whether the guest uses an address of the subnet (network order); a moment old when asked from another thread. */
-    public boolean hasGuestAt(int address) {
+    /** Whether the guest uses an address of its network; a moment old when asked from another thread. */
+    public boolean hasGuestAt(IpAddress address) {
         return guestAddresses.contains(address);
     }
 
@@ -427,7 +428,7 @@ public final class VmSession implements AutoCloseable {
      * Opens a connection to a port of the guest for one that the host has accepted, and joins the two. To be called on
      * the event loop.
      *
-     * @param guest the address in network order; 0 for the guest's own
+     * @param guest the address, or {@link #OWN} for the guest's own
      * @param client who it is from, or null if that has no address
      * @param preserveSource whether the guest sees the client's address where it can be told apart
      * @param accepted not registered with any event loop yet
@@ -435,7 +436,7 @@ public final class VmSession implements AutoCloseable {
      *     one is untouched then
      */
     public boolean connectToGuest(
-            int guest, int port, InetSocketAddress client, boolean preserveSource, DuplexChannel accepted) {
+            IpAddress guest, int port, InetSocketAddress client, boolean preserveSource, DuplexChannel accepted) {
         if (!sockets.admitsAccepted()) {
             counters.socketsExhausted++;
             return false;
@@ -444,11 +445,10 @@ public final class VmSession implements AutoCloseable {
                 client == null ? null : IpAddress.ofBytes(client.getAddress().getAddress());
         claimed = false;
         try {
-            return connect(
-                    guest, port, seenAs(address, preserveSource), client == null ? 0 : client.getPort(), listener -> {
-                        claimed = true;
-                        return sockets.accepted(accepted, listener);
-                    });
+            return connect(guest, port, address, client == null ? 0 : client.getPort(), preserveSource, listener -> {
+                claimed = true;
+                return sockets.accepted(accepted, listener);
+            });
         } finally {
             if (!claimed) {
                 sockets.acceptedInVain();
@@ -465,14 +465,14 @@ public final class VmSession implements AutoCloseable {
      *     descriptors
      */
     public void connectToGuest(
-            int guest, int port, IpAddress client, int clientPort, boolean preserveSource, int accepted) {
+            IpAddress guest, int port, IpAddress client, int clientPort, boolean preserveSource, int accepted) {
         claimed = false;
         try {
             if (!nativeSockets.admits(accepted)) {
                 counters.socketsExhausted++;
                 return;
             }
-            connect(guest, port, seenAs(client, preserveSource), clientPort, listener -> {
+            connect(guest, port, client, clientPort, preserveSource, listener -> {
                 claimed = true;
                 return nativeSockets.accepted(accepted, listener);
             });
@@ -484,24 +484,51 @@ public final class VmSession implements AutoCloseable {
     }
 
     private boolean connect(
-            int guest, int port, int seenAs, int clientPort, Function<HostStream.Listener, HostStream> factory) {
-        int to = guest != 0 ? guest : stack.ports().guestAddress();
-        if (closed || to == 0 || !link.isAttached()) {
+            IpAddress guest,
+            int port,
+            IpAddress client,
+            int clientPort,
+            boolean preserveSource,
+            Function<HostStream.Listener, HostStream> factory) {
+        Optional<IpAddress> to = addressOf(guest);
+        if (closed || to.isEmpty() || !link.isAttached()) {
             return false;
         }
         touch();
-        return stack.ports().connect(to, port, seenAs, clientPort, factory, System.nanoTime());
+        IpAddress seenAs = seenAs(client, to.get(), preserveSource);
+        return stack.ports().connect(to.get(), port, seenAs, clientPort, factory, System.nanoTime());
+    }
+
+    private Optional<IpAddress> addressOf(IpAddress guest) {
+        return guest.equals(OWN) ? stack.ports().guestAddress() : Optional.of(guest);
     }
 
     /**
-     * Chooses where the guest sees a UDP client: address (IPv4, network order) in the upper 32 bits, port below; 0 if it
-     * cannot see one more. To be called on the event loop.
+     * The two ends of a conversation of a UDP client with the guest.
+     *
+     * @param guest the guest's address
+     * @param seenAs where the guest sees the client
+     * @param seenPort at which port
      */
-    public long placeOfClient(int guest, int port, InetSocketAddress client, boolean preserveSource) {
-        int to = guest != 0 ? guest : stack.ports().guestAddress();
-        int seenAs = seenAs(IpAddress.ofBytes(client.getAddress().getAddress()), preserveSource);
-        int seenPort = stack.ports().shownPort(to, port, seenAs, client.getPort());
-        return seenPort == 0 ? 0 : (long) seenAs << 32 | seenPort;
+    public record ClientPlace(IpAddress guest, IpAddress seenAs, int seenPort) {}
+
+    /**
+     * Chooses where the guest sees a UDP client: empty if there is no guest, or it cannot see one more. To be called on the
+     * event loop.
+     */
+    public Optional<ClientPlace> placeOfClient(
+            IpAddress guest, int port, InetSocketAddress client, boolean preserveSource) {
+        return addressOf(guest).flatMap(to -> {
+            IpAddress address = IpAddress.ofBytes(client.getAddress().getAddress());
+            IpAddress seenAs = seenAs(address, to, preserveSource);
+            int seenPort = stack.ports().shownPort(to, port, seenAs, client.getPort());
+            return seenPort == 0 ? Optional.empty() : Optional.of(new ClientPlace(to, seenAs, seenPort));
+        });
+    }
+
+    /** Whether a place is still one in a conversation with that address, which for {@link #OWN} may have changed. */
+    public boolean isAt(ClientPlace place, IpAddress guest) {
+        return addressOf(guest).equals(Optional.of(place.guest));
     }
 
     /**
@@ -511,27 +538,20 @@ public final class VmSession implements AutoCloseable {
      * @return false if there is no guest
      */
     public boolean deliverToGuest(
-            int guest, int port, long place, UdpForwards.Client client, MemorySegment payload, int length) {
-        int to = guest != 0 ? guest : stack.ports().guestAddress();
-        if (closed || to == 0 || !link.isAttached()) {
+            int port, ClientPlace place, UdpForwards.Client client, MemorySegment payload, int length) {
+        if (closed || !link.isAttached()) {
             return false;
         }
         touch();
         return stack.ports()
                 .deliver(
-                        to,
-                        port,
-                        (int) (place >>> 32),
-                        (int) place & 0xFFFF,
-                        client,
-                        payload,
-                        0,
-                        length,
-                        System.nanoTime());
+                        place.guest, port, place.seenAs, place.seenPort, client, payload, 0, length, System.nanoTime());
     }
 
-    private int seenAs(IpAddress client, boolean preserveSource) {
-        return client == null || !preserveSource ? destinations.gateway().v4() : destinations.clientSeenByGuest(client);
+    /** A guest without a router could not answer an IPv6 address of another network. */
+    private IpAddress seenAs(IpAddress client, IpAddress guest, boolean preserveSource) {
+        boolean own = client != null && preserveSource && (guest.isV4() || ipv6Router || !ipv6.followsHost());
+        return own ? destinations.clientSeenByGuest(client, guest) : destinations.gatewayFor(guest);
     }
 
     // ---- for others

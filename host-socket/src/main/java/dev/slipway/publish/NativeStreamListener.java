@@ -155,18 +155,18 @@ final class NativeStreamListener implements Listener, EpollIoHandle {
     }
 
     private void passOn(int accepted) {
-        int guest = targets.address(request);
-        VmSession session = targets.find(request, guest);
-        if (session == null) {
+        Targets.Target target = targets.find(request);
+        if (target == null) {
             sockets.close(accepted);
             return;
         }
+        VmSession session = target.session();
         IpAddress client = address.ip();
         int clientPort = address.port();
         try {
             session.loop()
                     .execute(() -> session.connectToGuest(
-                            guest, request.guestPort(), client, clientPort, preserveSource, accepted));
+                            target.guest(), request.guestPort(), client, clientPort, preserveSource, accepted));
         } catch (RejectedExecutionException e) {
             // The VM has just ended.
             sockets.close(accepted);

@@ -20,7 +20,7 @@ import java.util.Optional;
  * @param guestPort the first port of the guest
  * @param count how many ports in a row
  * @param udp UDP instead of TCP
- * @param vm the address or name of the VM, or the empty string for the only one
+ * @param vm the address (of either family, without brackets) or name of the VM, or the empty string for the only one
  */
 public record PortRange(
         Optional<IpAddress> address,
@@ -45,12 +45,24 @@ public record PortRange(
         if (at >= 0) {
             vm = text.substring(at + 1);
             text = text.substring(0, at);
-            if (!vm.matches("[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")) {
+            if (vm.contains(":") || vm.matches("[0-9.]+")) {
+                vm = guestAddress(whole, vm);
+            } else if (!vm.matches("[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")) {
                 throw new IllegalArgumentException(
                         "'" + vm + "' behind the @ is neither an address nor a name, in '" + whole + "'");
             }
         }
         return text.startsWith("/") || text.startsWith("./") ? unix(whole, text, vm) : ports(whole, text, vm);
+    }
+
+    private static String guestAddress(String whole, String text) {
+        try {
+            return address(text.startsWith("[") || !text.contains(":") ? text : "[" + text + "]")
+                    .toString();
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(
+                    "'" + text + "' behind the @ is neither an address nor a name, in '" + whole + "'", e);
+        }
     }
 
     private static PortRange unix(String whole, String text, String vm) {
@@ -166,11 +178,19 @@ public record PortRange(
                         : address.get().high() == 0 && address.get().low() == 1);
     }
 
+    /** The address that is written behind the {@code @}; empty if nothing or a name is. */
+    public Optional<IpAddress> guest() {
+        if (vm.contains(":")) {
+            return Optional.of(address("[" + vm + "]"));
+        }
+        return vm.matches("[0-9.]+") ? Optional.of(IpAddress.ofV4(IpAddress.parseV4(vm))) : Optional.empty();
+    }
+
     /** One request for each port. */
     public List<PortRequest> requests() {
         List<PortRequest> requests = new ArrayList<>();
-        int guest = vm.matches("[0-9.]+") ? IpAddress.parseV4(vm) : 0;
-        String name = guest == 0 ? vm : "";
+        Optional<IpAddress> guest = guest();
+        String name = guest.isEmpty() ? vm : "";
         for (int i = 0; i < count; i++) {
             Protocol protocol = path.isPresent() ? Protocol.UNIX : udp ? Protocol.UDP : Protocol.TCP;
             int port = hostPort == 0 ? 0 : hostPort + i;
@@ -185,7 +205,8 @@ public record PortRange(
                 .orElse(address.map(each -> each.isV4() ? each + ":" : "[" + each + "]:")
                                 .orElse("")
                         + range(hostPort));
-        return host + ":" + range(guestPort) + (udp ? "/udp" : "") + (vm.isEmpty() ? "" : "@" + vm);
+        return host + ":" + range(guestPort) + (udp ? "/udp" : "")
+                + (vm.isEmpty() ? "" : "@" + (vm.contains(":") ? "[" + vm + "]" : vm));
     }
 
     private String range(int first) {

@@ -15,7 +15,7 @@ import java.util.Optional;
  * @param address the host's address to listen on; empty: localhost, IPv4 and IPv6
  * @param hostPort 0: any that is free
  * @param path the Unix socket to listen on, instead of address and port
- * @param guest the guest's address, network order; 0: that of the VM so named, or of the only one
+ * @param guest the guest's address; empty: that of the VM so named, or of the only one
  * @param guestName the name that a VM gave itself, or the empty string
  * @param guestPort the guest's port
  */
@@ -24,7 +24,7 @@ public record PortRequest(
         Optional<IpAddress> address,
         int hostPort,
         Optional<Path> path,
-        int guest,
+        Optional<IpAddress> guest,
         String guestName,
         int guestPort) {
 
@@ -65,7 +65,7 @@ public record PortRequest(
 
     /** Where it leads to, as text; the VM's own address is {@code vm}. */
     public String remote() {
-        return (guest != 0 ? IpAddress.toString(guest) : guestName.isEmpty() ? "vm" : guestName) + ":" + guestPort;
+        return guest.map(PortRequest::text).orElse(guestName.isEmpty() ? "vm" : guestName) + ":" + guestPort;
     }
 
     private static String text(IpAddress address) {

@@ -108,17 +108,17 @@ final class StreamListener extends ChannelInboundHandlerAdapter implements Liste
     @Override
     public void channelRead(ChannelHandlerContext context, Object connection) {
         DuplexChannel accepted = (DuplexChannel) connection;
-        int guest = targets.address(request);
-        VmSession session = targets.find(request, guest);
-        if (session == null) {
+        Targets.Target target = targets.find(request);
+        if (target == null) {
             reset(accepted);
             return;
         }
+        VmSession session = target.session();
         InetSocketAddress client = accepted.remoteAddress() instanceof InetSocketAddress address ? address : null;
         session.loop().execute(() -> {
             boolean taken = false;
             try {
-                taken = session.connectToGuest(guest, request.guestPort(), client, preserveSource, accepted);
+                taken = session.connectToGuest(target.guest(), request.guestPort(), client, preserveSource, accepted);
             } finally {
                 if (!taken && !accepted.isRegistered()) {
                     reset(accepted);

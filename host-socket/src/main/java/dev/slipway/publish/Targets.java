@@ -1,6 +1,7 @@
 package dev.slipway.publish;
 
 import dev.slipway.host.VmSession;
+import dev.slipway.wire.IpAddress;
 import java.util.List;
 import java.util.function.Supplier;
 import java.util.function.ToIntFunction;
@@ -11,33 +12,39 @@ final class Targets {
     private final Supplier<List<VmSession>> sessions;
     private final ToIntFunction<String> addressOfName;
 
+    /**
+     * A VM and the address to reach it by.
+     *
+     * @param guest {@link VmSession#OWN} for whatever it has
+     */
+    record Target(VmSession session, IpAddress guest) {}
+
     Targets(Supplier<List<VmSession>> sessions, ToIntFunction<String> addressOfName) {
         this.sessions = sessions;
         this.addressOfName = addressOfName;
     }
 
-    /** The guest's address, network order; 0 for whatever the only VM has. */
-    int address(PortRequest request) {
-        return request.guestName().isEmpty() ? request.guest() : addressOfName.applyAsInt(request.guestName());
-    }
-
     /**
      * Finds the VM.
      *
-     * @param address from {@link #address}
      * @return null if there is none just now
      */
-    VmSession find(PortRequest request, int address) {
-        if (address == 0 && !request.guestName().isEmpty()) {
-            return null;
+    Target find(PortRequest request) {
+        IpAddress guest = request.guest().orElse(VmSession.OWN);
+        if (!request.guestName().isEmpty()) {
+            int named = addressOfName.applyAsInt(request.guestName());
+            if (named == 0) {
+                return null;
+            }
+            guest = IpAddress.ofV4(named);
         }
         List<VmSession> all = sessions.get();
         if (all.size() == 1) {
-            return all.getFirst();
+            return new Target(all.getFirst(), guest);
         }
         for (VmSession session : all) {
-            if (address != 0 && session.hasGuestAt(address)) {
-                return session;
+            if (session.hasGuestAt(guest)) {
+                return new Target(session, guest);
             }
         }
         return null;

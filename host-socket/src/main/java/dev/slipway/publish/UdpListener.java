@@ -2,6 +2,7 @@ package dev.slipway.publish;
 
 import dev.slipway.ethernet.Transport;
 import dev.slipway.host.VmSession;
+import dev.slipway.host.VmSession.ClientPlace;
 import dev.slipway.udp.UdpForwards;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
@@ -22,6 +23,7 @@ import java.net.InetSocketAddress;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Receives the datagrams of clients and hands them to the VM's event loop; sends them what the guest answers, from the
@@ -84,20 +86,19 @@ final class UdpListener extends SimpleChannelInboundHandler<DatagramPacket> impl
 
     @Override
     protected void channelRead0(ChannelHandlerContext context, DatagramPacket packet) {
-        int guest = targets.address(request);
-        VmSession session = targets.find(request, guest);
-        if (session == null) {
+        Targets.Target target = targets.find(request);
+        if (target == null) {
             return;
         }
         byte[] payload = ByteBufUtil.getBytes(packet.content());
         Client client = clients.get(packet.sender());
-        if (client == null || client.session != session || client.guest != guest) {
-            client = new Client(session, guest, packet.sender());
+        if (client == null || !client.target.equals(target)) {
+            client = new Client(target, packet.sender());
             clients.put(packet.sender(), client);
             forgetEldest();
         }
         Client from = client;
-        session.loop().execute(() -> from.deliver(payload));
+        target.session().loop().execute(() -> from.deliver(payload));
     }
 
     private void forgetEldest() {
@@ -111,25 +112,24 @@ final class UdpListener extends SimpleChannelInboundHandler<DatagramPacket> impl
     /** One client and its conversation with the guest. Its methods run on the VM's event loop. */
     private final class Client implements UdpForwards.Client {
 
-        final VmSession session;
-        final int guest;
+        final Targets.Target target;
         private final InetSocketAddress address;
-        /** Where the guest sees it, or 0 while there is no conversation. */
-        private long place;
+        /** Where the guest sees it, while there is a conversation. */
+        private Optional<ClientPlace> place = Optional.empty();
 
-        Client(VmSession session, int guest, InetSocketAddress address) {
-            this.session = session;
-            this.guest = guest;
+        Client(Targets.Target target, InetSocketAddress address) {
+            this.target = target;
             this.address = address;
         }
 
         void deliver(byte[] payload) {
-            if (place == 0) {
-                place = session.placeOfClient(guest, request.guestPort(), address, preserveSource);
+            VmSession session = target.session();
+            if (place.isEmpty() || !session.isAt(place.get(), target.guest())) {
+                place = session.placeOfClient(target.guest(), request.guestPort(), address, preserveSource);
             }
-            if (place != 0) {
+            if (place.isPresent()) {
                 session.deliverToGuest(
-                        guest, request.guestPort(), place, this, MemorySegment.ofArray(payload), payload.length);
+                        request.guestPort(), place.get(), this, MemorySegment.ofArray(payload), payload.length);
             }
         }
 
@@ -143,7 +143,7 @@ final class UdpListener extends SimpleChannelInboundHandler<DatagramPacket> impl
 
         @Override
         public void forgotten() {
-            place = 0;
+            place = Optional.empty();
             channel.eventLoop().execute(() -> clients.remove(address, this));
         }
     }

@@ -11,8 +11,9 @@
  * reason and gets the port when it is free.
  *
  * <p>Limits: {@value dev.slipway.publish.PublishedPorts#MAX_PORTS} ports; {@value
- * dev.slipway.publish.UdpListener#MAX_CLIENTS} clients of a UDP port, the longest idle makes room. Guests are reached by
- * IPv4. Clients may come by IPv4, IPv6 or a Unix socket; a client that is not told apart by an IPv4 address outside the
- * guest's network is seen as the gateway.
+ * dev.slipway.publish.UdpListener#MAX_CLIENTS} clients of a UDP port, the longest idle makes room. A guest is
+ * reached by its IPv4 address, or by its IPv6 address if it has no other or that one was written out. Clients may come by
+ * IPv4, IPv6 or a Unix socket; one that has no address of the family that its guest is reached by, outside the guest's
+ * network, is seen as the gateway.
  */
 package dev.slipway.publish;

@@ -2,13 +2,22 @@ package dev.slipway.guest;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.slipway.control.ApiClient;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.DatagramChannel;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -31,6 +40,15 @@ class GuestIpv6Test {
                         .run("ip", "-6", "addr", "show", "dev", "eth0", "scope", "global", "-tentative")
                         .output()
                         .contains("fd65::"));
+    }
+
+    private static String ownAddress(NamespaceGuest machines) throws IOException {
+        Matcher address = Pattern.compile("inet6 (fd65::[0-9a-f:]+)/")
+                .matcher(machines.guest()
+                        .run("ip", "-6", "-o", "address", "show", "dev", "eth0", "scope", "global")
+                        .output());
+        assertThat(address.find()).isTrue();
+        return address.group(1);
     }
 
     private static String routes(NamespaceGuest machines) throws IOException {
@@ -126,6 +144,90 @@ class GuestIpv6Test {
                             .run("ping", "-6", "-n", "-c", "1", "-W", "5", HostMachine.INTERNET_V6)
                             .output())
                     .contains(" 1 received");
+        }
+    }
+
+    private static int publish(NamespaceGuest machines, String port) throws IOException {
+        Object made = new ApiClient(machines.apiSocket())
+                .ask("POST", "/v1/ports", Map.of("ports", List.of(port)))
+                .get("ports");
+        String local = String.valueOf(((Map<?, ?>) ((List<?>) made).getFirst()).get("local"));
+        return Integer.parseInt(local.substring(local.lastIndexOf(':') + 1));
+    }
+
+    /** A client connects; returns who the guest says it is, after bytes went both ways. */
+    private static InetSocketAddress seen(ServerSocketChannel server, Namespace from, String address, int port)
+            throws IOException {
+        try (SocketChannel client = from.connect(new InetSocketAddress(address, port), NamespaceGuest.CONNECT);
+                SocketChannel inGuest = server.accept()) {
+            Payload up = Payload.next();
+            up.sendInBackground(client, 1 << 20);
+            up.receive(inGuest, 1 << 20);
+            Payload down = Payload.next();
+            down.sendInBackground(inGuest, 1 << 20);
+            down.receive(client, 1 << 20);
+            InetSocketAddress seen = (InetSocketAddress) inGuest.getRemoteAddress();
+            if (!seen.getAddress().equals(InetAddress.getByName(GATEWAY))) {
+                assertThat(seen).isEqualTo(client.getLocalAddress());
+            }
+            return seen;
+        }
+    }
+
+    @Test
+    void portsOfAGuestWithIpv6AloneAreOnesOfTheHost() throws IOException {
+        try (NamespaceGuest machines = NamespaceGuest.start(Backend.SLIPWAY)) {
+            awaitAddress(machines);
+            Await.until("a way out", PATIENCE, () -> routes(machines).contains("default via fe80::1"));
+            assertThat(machines.guest()
+                            .run("ping", "-6", "-n", "-c", "1", "-W", "5", GATEWAY)
+                            .output())
+                    .contains(" 1 received");
+            String own = "[" + ownAddress(machines) + "]";
+            try (ServerSocketChannel server = machines.guest().listen("::", 0)) {
+                String guestPort = ":" + ((InetSocketAddress) server.getLocalAddress()).getPort();
+                int port = publish(machines, "0" + guestPort);
+                InetAddress gateway = InetAddress.getByName(GATEWAY);
+                assertThat(seen(server, machines.host(), "127.0.0.1", port).getAddress())
+                        .isEqualTo(gateway);
+                assertThat(seen(server, machines.host(), "::1", port).getAddress())
+                        .isEqualTo(gateway);
+                int everywhere = publish(machines, "[::]:0" + guestPort + "@" + own);
+                assertThat(seen(server, machines.internet(), HostMachine.HOST_SEEN_FROM_INTERNET_V6, everywhere)
+                                .getAddress())
+                        .as("the client of another host, over IPv6")
+                        .isEqualTo(InetAddress.getByName(HostMachine.INTERNET_V6));
+                assertThat(seen(server, machines.internet(), HostMachine.HOST_SEEN_FROM_INTERNET, everywhere)
+                                .getAddress())
+                        .as("the client of another host, over IPv4")
+                        .isEqualTo(gateway);
+            }
+            datagramsGoBothWays(machines);
+        }
+    }
+
+    private static void datagramsGoBothWays(NamespaceGuest machines) throws IOException {
+        try (DatagramChannel inGuest = machines.guest().datagrams("::");
+                DatagramChannel far = machines.internet().datagrams(HostMachine.INTERNET_V6);
+                DatagramChannel near = machines.host().datagrams("::1")) {
+            int port =
+                    publish(machines, "[::]:0:" + ((InetSocketAddress) inGuest.getLocalAddress()).getPort() + "/udp");
+            for (DatagramChannel client : List.of(far, near)) {
+                String host = client == far ? HostMachine.HOST_SEEN_FROM_INTERNET_V6 : "::1";
+                InetSocketAddress published = new InetSocketAddress(host, port);
+                client.send(StandardCharsets.US_ASCII.encode("ping"), published);
+                ByteBuffer received = ByteBuffer.allocate(100);
+                InetSocketAddress sender = (InetSocketAddress) inGuest.receive(received);
+                if (client == far) {
+                    assertThat(sender).isEqualTo(client.getLocalAddress());
+                } else {
+                    assertThat(sender.getAddress()).isEqualTo(InetAddress.getByName(GATEWAY));
+                }
+                inGuest.send(received.flip(), sender);
+                ByteBuffer answer = ByteBuffer.allocate(100);
+                assertThat(client.receive(answer)).isEqualTo(published);
+                assertThat(answer.flip()).isEqualTo(StandardCharsets.US_ASCII.encode("ping"));
+            }
         }
     }
 

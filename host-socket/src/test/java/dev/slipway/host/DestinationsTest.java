@@ -188,4 +188,23 @@ final class DestinationsTest {
         assertThat(HostInterfaces.ofThisHost().contains(address("203.0.113.77")))
                 .isFalse();
     }
+
+    @ParameterizedTest
+    @CsvSource({
+        "203.0.113.7, 192.168.65.3, 203.0.113.7",
+        "127.0.0.1, 192.168.65.3, 192.168.65.1",
+        "192.168.65.77, 192.168.65.3, 192.168.65.1",
+        "2001:db8::7, 192.168.65.3, 192.168.65.1",
+        "2001:db8::7, fd65::3, 2001:db8::7",
+        "fd66::7, fd65::3, fd66::7",
+        "fd65::7, fd65::3, fd65::1",
+        "fe80::7, fd65::3, fd65::1",
+        "::1, fd65::3, fd65::1",
+        "203.0.113.7, fd65::3, fd65::1",
+    })
+    void clientOfAPublishedPortIsSeenByItsOwnAddressWhereTheGuestCanTellItApart(
+            String client, String guest, String seenAs) {
+        assertThat(withIpv6(true, false).clientSeenByGuest(address(client), address(guest)))
+                .isEqualTo(address(seenAs));
+    }
 }

@@ -28,6 +28,9 @@ class PortRangeTest {
                 "[::1]:8000:80 | [::1]:8000:80",
                 "8000-8010:80-90 | 8000-8010:80-90",
                 "8000:80@192.168.65.4 | 8000:80@192.168.65.4",
+                "8000:80@fd65::100 | 8000:80@[fd65::100]",
+                "[::1]:53:53/udp@[FD65:0::0100] | [::1]:53:53/udp@[fd65::100]",
+                "./d.sock:80@[fd65::100] | ./d.sock:80@[fd65::100]",
                 "1-65535:1-65535/UDP@web-1.test | 1-65535:1-65535/udp@web-1.test"
             })
     void whatIsMeantIsUnderstood(String text, String meaning) {
@@ -55,6 +58,11 @@ class PortRangeTest {
                 "80:80/",
                 "80:80@",
                 "80:80@-x",
+                "80:80@fd65::100%eth0",
+                "80:80@[fd65::100",
+                "80:80@fd65::100]",
+                "80:80@256.1.1.1",
+                "80:80@fd65::1::2",
                 "1.2.3:80:80",
                 "256.1.1.1:80:80",
                 "::1:80:80",
@@ -72,6 +80,14 @@ class PortRangeTest {
         assertThatThrownBy(() -> parse(text))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("'" + text + "'");
+    }
+
+    @Test
+    void whereItLeadsIsToldAsItIsWritten() {
+        assertThat(parse("8000:80@fd65::100").requests().getFirst().remote()).isEqualTo("[fd65::100]:80");
+        assertThat(parse("8000:80@192.168.65.4").requests().getFirst().remote()).isEqualTo("192.168.65.4:80");
+        assertThat(parse("8000:80@db").requests().getFirst().remote()).isEqualTo("db:80");
+        assertThat(parse("8000:80").requests().getFirst().remote()).isEqualTo("vm:80");
     }
 
     @Test

@@ -10,6 +10,7 @@ import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.tcp.TcpTable;
+import dev.slipway.udp.UdpForwards;
 import dev.slipway.udp.UdpTable;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Checksum;
@@ -48,6 +49,8 @@ final class Ipv6Input {
     private final TcpTable tcp;
     private final UdpTable udp;
     private final EchoTable echo;
+    private final UdpForwards forwards;
+    private final ToGuestPorts ports;
     private final NameServer names;
     private final LongConsumer handOn;
     private final DropCounters drops;
@@ -74,6 +77,8 @@ final class Ipv6Input {
             TcpTable tcp,
             UdpTable udp,
             EchoTable echo,
+            UdpForwards forwards,
+            ToGuestPorts ports,
             NameServer names,
             TcpSegment segment,
             UdpDatagram datagram,
@@ -89,6 +94,8 @@ final class Ipv6Input {
         this.tcp = tcp;
         this.udp = udp;
         this.echo = echo;
+        this.forwards = forwards;
+        this.ports = ports;
         this.names = names;
         this.segment = segment;
         this.datagram = datagram;
@@ -215,6 +222,9 @@ final class Ipv6Input {
             return DropReason.SPOOF;
         }
         neighbours.bind(high, low, mac);
+        if (high != Ipv6Settings.LINK_LOCAL) {
+            ports.guestIsAt(high, low, mac);
+        }
         return DropReason.NONE;
     }
 
@@ -279,10 +289,14 @@ final class Ipv6Input {
         }
         long high = ip.destinationHigh();
         long low = ip.destinationLow();
-        if (isGateway(high, low)) {
-            if (datagram.destinationPort() == DNS_PORT) {
-                return receiveDns(bytes);
-            }
+        boolean toGateway = isGateway(high, low);
+        if (toGateway && datagram.destinationPort() == DNS_PORT) {
+            return receiveDns(bytes);
+        }
+        if (forwards.answer(datagram, bytes, ip, now)) {
+            return DropReason.NONE;
+        }
+        if (toGateway) {
             if (!ip.isFragment()) {
                 sendError(
                         Icmpv6Packet.UNREACHABLE, Icmpv6Packet.CODE_PORT_UNREACHABLE, 0, bytes, at - ip.headerLength());
@@ -391,6 +405,11 @@ final class Ipv6Input {
     /** Tells the guest about the router, unasked. */
     void advertise() {
         discovery.advertise(Ipv6Output.ALL_NODES);
+    }
+
+    /** Asks the link who has an address. */
+    void solicit(IpAddress target) {
+        discovery.solicit(target);
     }
 
     /** Says whether there is a way out by IPv6, and tells a guest that uses it. */

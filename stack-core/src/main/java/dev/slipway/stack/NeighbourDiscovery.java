@@ -50,7 +50,7 @@ final class NeighbourDiscovery {
 
     private static final int ADVERTISEMENT_HEADER = 16;
     private static final int SOLICITATION_LENGTH = 24;
-    private static final int NEIGHBOUR_ADVERTISEMENT_LENGTH = 32;
+    private static final int NEIGHBOUR_LENGTH = 32;
 
     private final Ipv6Settings network;
     private final Ipv6Output output;
@@ -123,7 +123,7 @@ final class NeighbourDiscovery {
     /** Says where one of our addresses is; to all if somebody without an address asks whether it is free. */
     private void answer(IpAddress ours, IpAddress asker) {
         IpAddress to = asker == null ? Ipv6Output.ALL_NODES : asker;
-        Frame frame = output.begin(NEIGHBOUR_ADVERTISEMENT_LENGTH);
+        Frame frame = output.begin(NEIGHBOUR_LENGTH);
         MemorySegment bytes = frame.bytes();
         long at = frame.offset() + Ipv6Output.HEADERS;
         BigEndian.putI32(bytes, at + 4, ROUTER | OVERRIDE | (asker == null ? 0 : SOLICITED));
@@ -131,9 +131,24 @@ final class NeighbourDiscovery {
         BigEndian.putI64(bytes, at + 16, ours.low());
         BigEndian.putU16(bytes, at + 24, OPTION_TARGET_LINK << 8 | 1);
         BigEndian.putU48(bytes, at + 26, gatewayMac);
+        Icmpv6Packet.write(bytes, at, NEIGHBOUR_LENGTH, Icmpv6Packet.NEIGHBOUR_ADVERTISEMENT, 0, ours, to);
+        output.send(frame, NEIGHBOUR_LENGTH, ours, to, Ipv6Packet.PROTOCOL_ICMP, HOP_LIMIT);
+    }
+
+    /** Asks who has an address: its group on the link (RFC 4291, section 2.7.1), with where we are. */
+    void solicit(IpAddress target) {
+        IpAddress group = new IpAddress(0xFF02L << 48, 0x1_FF00_0000L | target.low() & 0xFF_FFFFL);
+        Frame frame = output.begin(NEIGHBOUR_LENGTH);
+        MemorySegment bytes = frame.bytes();
+        long at = frame.offset() + Ipv6Output.HEADERS;
+        BigEndian.putI32(bytes, at + 4, 0);
+        BigEndian.putI64(bytes, at + 8, target.high());
+        BigEndian.putI64(bytes, at + 16, target.low());
+        BigEndian.putU16(bytes, at + 24, OPTION_SOURCE_LINK << 8 | 1);
+        BigEndian.putU48(bytes, at + 26, gatewayMac);
         Icmpv6Packet.write(
-                bytes, at, NEIGHBOUR_ADVERTISEMENT_LENGTH, Icmpv6Packet.NEIGHBOUR_ADVERTISEMENT, 0, ours, to);
-        output.send(frame, NEIGHBOUR_ADVERTISEMENT_LENGTH, ours, to, Ipv6Packet.PROTOCOL_ICMP, HOP_LIMIT);
+                bytes, at, NEIGHBOUR_LENGTH, Icmpv6Packet.NEIGHBOUR_SOLICITATION, 0, Ipv6Settings.ROUTER, group);
+        output.send(frame, NEIGHBOUR_LENGTH, Ipv6Settings.ROUTER, group, Ipv6Packet.PROTOCOL_ICMP, HOP_LIMIT);
     }
 
     /** Says whether there is a way out by this router: what is advertised from now on (RFC 4861, section 6.2.5). */

@@ -118,7 +118,7 @@ public final class Stack {
         udp = new UdpTable(settings, output, output6, host, drops, deadlines, this::wantsTurn);
         echo = new EchoTable(settings, output, output6, host, drops, deadlines, this::wantsTurn);
         forwards = new UdpForwards(settings, output, output6, drops, deadlines);
-        ports = new ToGuestPorts(settings, toGuest, neighbours, leases, tcp, forwards);
+        ports = new ToGuestPorts(settings, toGuest, neighbours, neighbours6, leases, holder, tcp, forwards);
         tcp.whenTurnWanted(this::wantsTurn);
         ipv6 = new Ipv6Input(
                 settings,
@@ -130,12 +130,15 @@ public final class Stack {
                 tcp,
                 udp,
                 echo,
+                forwards,
+                ports,
                 names,
                 segment,
                 datagram,
                 this::flush,
                 drops,
                 this::wantsTurn);
+        ports.solicitBy(ipv6::solicit);
         advertisements = new Advertisements(ipv6::advertise);
     }
 

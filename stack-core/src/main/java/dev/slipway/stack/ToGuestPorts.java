@@ -1,28 +1,33 @@
 package dev.slipway.stack;
 
 import dev.slipway.dhcp.LeaseTable;
+import dev.slipway.ip.Ipv6Neighbours;
 import dev.slipway.ip.Neighbours;
 import dev.slipway.seam.FrameSink;
 import dev.slipway.seam.HostStream;
+import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.tcp.TcpTable;
 import dev.slipway.udp.UdpForwards;
 import dev.slipway.wire.ArpPacket;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
+import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.MacAddress;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.Function;
-import java.util.function.IntConsumer;
 
 /**
  * The way from the host to ports of the guest: connections and datagrams that clients of the host begin.
  *
  * <p>The guest may be asked for by an address beyond its own, one that it routes to (a container of its): that is sent to
  * the card that the guest itself uses, and answers from there are the guest's. A guest in the subnet that was not heard
- * of yet is asked for by ARP, and the SYN finds it when it is repeated.
+ * of yet is asked for, by ARP or by neighbour discovery, and the SYN finds it when it is repeated.
  *
- * <p>All addresses are IPv4 in network order. Belongs to the thread that owns the stack.
+ * <p>The guest's address and the one that it is to see as the client's are of one family. Belongs to the thread that owns
+ * the stack.
  */
 public final class ToGuestPorts {
 
@@ -31,15 +36,21 @@ public final class ToGuestPorts {
 
     private static final int EPHEMERAL = 65_536 - FIRST_EPHEMERAL;
     private static final int TRIES = 64;
+    /** What all IPv6 addresses of groups begin with (RFC 4291, section 2.7). */
+    private static final int MULTICAST = 0xFF;
 
     private final StackSettings settings;
     private final FrameSink toGuest;
     private final Neighbours neighbours;
+    private final Ipv6Neighbours neighbours6;
     private final LeaseTable leases;
+    private final int holder;
     private final TcpTable tcp;
     private final UdpForwards udp;
-    private IntConsumer addressListener = address -> {};
+    private Consumer<IpAddress> addressListener = address -> {};
+    private Consumer<IpAddress> solicitor = address -> {};
     private int guestAddress;
+    private long guestMac6;
     private long guestMac;
     private int nextPort;
 
@@ -47,36 +58,55 @@ public final class ToGuestPorts {
             StackSettings settings,
             FrameSink toGuest,
             Neighbours neighbours,
+            Ipv6Neighbours neighbours6,
             LeaseTable leases,
+            int holder,
             TcpTable tcp,
             UdpForwards udp) {
         this.settings = settings;
         this.toGuest = toGuest;
         this.neighbours = neighbours;
+        this.neighbours6 = neighbours6;
         this.leases = leases;
+        this.holder = holder;
         this.tcp = tcp;
         this.udp = udp;
     }
 
     /** Who is told of each address of the subnet that the guest comes to use. */
-    public void whenGuestAddress(IntConsumer listener) {
+    public void whenGuestAddress(Consumer<IpAddress> listener) {
         addressListener = listener;
     }
 
-    /** The address that the guest began to use last, or 0 if it has none yet. */
-    public int guestAddress() {
-        return guestAddress;
+    /** Who asks the link for an IPv6 address. */
+    void solicitBy(Consumer<IpAddress> newSolicitor) {
+        solicitor = newSolicitor;
+    }
+
+    /**
+     * The guest's own address: the IPv4 address that it began to use last, or else the IPv6 address that it is known by.
+     */
+    public Optional<IpAddress> guestAddress() {
+        return guestAddress != 0
+                ? Optional.of(IpAddress.ofV4(guestAddress))
+                : leases.ipv6().of(holder, guestMac6);
     }
 
     void guestIsAt(int address, long mac) {
         guestAddress = address;
         guestMac = mac;
-        addressListener.accept(address);
+        addressListener.accept(IpAddress.ofV4(address));
+    }
+
+    void guestIsAt(long high, long low, long mac) {
+        guestMac6 = mac;
+        addressListener.accept(new IpAddress(high, low));
     }
 
     void reset() {
         guestAddress = 0;
         guestMac = 0;
+        guestMac6 = 0;
     }
 
     /**
@@ -88,9 +118,9 @@ public final class ToGuestPorts {
      * @return false if the guest cannot be reached, or has too many connections
      */
     public boolean connect(
-            int guest,
+            IpAddress guest,
             int guestPort,
-            int seenAs,
+            IpAddress seenAs,
             int seenPort,
             Function<HostStream.Listener, HostStream> factory,
             long now) {
@@ -118,7 +148,7 @@ public final class ToGuestPorts {
      *
      * @return its own if no other client is shown at it, else a free one; 0 if there is none
      */
-    public int shownPort(int guest, int guestPort, int seenAs, int clientPort) {
+    public int shownPort(IpAddress guest, int guestPort, IpAddress seenAs, int clientPort) {
         int port = clientPort;
         for (int tries = 0; tries < TRIES; tries++) {
             if (port != 0 && !udp.isTaken(guest, guestPort, seenAs, port)) {
@@ -136,9 +166,9 @@ public final class ToGuestPorts {
      * @return false if the guest cannot be reached
      */
     public boolean deliver(
-            int guest,
+            IpAddress guest,
             int guestPort,
-            int seenAs,
+            IpAddress seenAs,
             int seenPort,
             UdpForwards.Client client,
             MemorySegment payload,
@@ -153,7 +183,30 @@ public final class ToGuestPorts {
     }
 
     /** Makes sure that frames for an address go to a card, or at least that the guest is asked for it. */
-    private boolean find(int guest) {
+    private boolean find(IpAddress guest) {
+        return guest.isV4() ? findIpv4(guest.v4()) : findIpv6(guest);
+    }
+
+    private boolean findIpv6(IpAddress guest) {
+        Ipv6Settings network = settings.ipv6();
+        long high = guest.high();
+        long low = guest.low();
+        boolean nowhere = high == 0 || high >>> 56 == MULTICAST || high == network.prefix() && low == 0;
+        if (!network.enabled() || nowhere || network.isOwn(high, low)) {
+            return false;
+        }
+        if (neighbours6.macOf(high, low) != 0) {
+            return true;
+        }
+        if (high != network.prefix() && high >>> 54 != Ipv6Settings.LINK_LOCAL >>> 54) {
+            long router = guestMac6 != 0 ? guestMac6 : guestMac;
+            return router != 0 && neighbours6.bind(high, low, router);
+        }
+        solicitor.accept(guest);
+        return true;
+    }
+
+    private boolean findIpv4(int guest) {
         if (guest == 0 || settings.isOwn(guest)) {
             return false;
         }

@@ -209,8 +209,8 @@ public final class TcpTable {
     }
 
     /** Whether a connection between those ends exists, one that ended a moment ago included. */
-    public boolean isTaken(int guest, int guestPort, int remote, int remotePort) {
-        return find(IpAddress.ofV4(guest), IpAddress.ofV4(remote), guestPort << 16 | remotePort) != null;
+    public boolean isTaken(IpAddress guest, int guestPort, IpAddress remote, int remotePort) {
+        return find(guest, remote, guestPort << 16 | remotePort) != null;
     }
 
     /**

@@ -7,6 +7,8 @@ import dev.slipway.seam.StackSettings;
 import dev.slipway.time.DeadlineQueue;
 import dev.slipway.time.Timed;
 import dev.slipway.wire.DropReason;
+import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.Ipv6Packet;
 import dev.slipway.wire.UdpDatagram;
 import java.lang.foreign.MemorySegment;
 import java.util.Iterator;
@@ -32,7 +34,7 @@ public final class UdpForwards extends Timed {
         void forgotten();
     }
 
-    private record Ends(long guest, long client) {}
+    private record Ends(IpAddress guest, int guestPort, IpAddress client, int clientPort) {}
 
     private static final class Conversation {
         final Client client;
@@ -67,28 +69,28 @@ public final class UdpForwards extends Timed {
     }
 
     /** Whether the guest sees that client in a conversation with that port. */
-    public boolean isTaken(int guest, int guestPort, int seenAs, int seenPort) {
-        return byUse.containsKey(ends(guest, guestPort, seenAs, seenPort));
+    public boolean isTaken(IpAddress guest, int guestPort, IpAddress seenAs, int seenPort) {
+        return byUse.containsKey(new Ends(guest, guestPort, seenAs, seenPort));
     }
 
     /**
      * Hands a client's datagram to the guest.
      *
-     * @param guest the guest's address, network order
-     * @param seenAs the address that the guest is to see as the client's, network order
+     * @param guest the guest's address
+     * @param seenAs the address that the guest is to see as the client's, of the same family
      * @param client who hears what the guest answers, the same for the same addresses and ports
      */
     public void deliver(
-            int guest,
+            IpAddress guest,
             int guestPort,
-            int seenAs,
+            IpAddress seenAs,
             int seenPort,
             Client client,
             MemorySegment payload,
             long offset,
             int length,
             long now) {
-        Ends ends = ends(guest, guestPort, seenAs, seenPort);
+        Ends ends = new Ends(guest, guestPort, seenAs, seenPort);
         Conversation conversation = byUse.get(ends);
         if (conversation == null) {
             if (byUse.size() >= settings.limits().udpFlows()) {
@@ -100,7 +102,11 @@ public final class UdpForwards extends Timed {
         }
         conversation.lastUsed = now;
         deadlines.watch(this);
-        toGuest.send(seenAs, seenPort, guest, guestPort, payload, offset, length);
+        if (guest.isV4()) {
+            toGuest.send(seenAs.v4(), seenPort, guest.v4(), guestPort, payload, offset, length);
+        } else {
+            toGuest.send(seenAs, seenPort, guest, guestPort, payload, offset, length);
+        }
     }
 
     /**
@@ -109,10 +115,22 @@ public final class UdpForwards extends Timed {
      * @return false if it belongs to no conversation
      */
     public boolean answer(UdpDatagram udp, MemorySegment bytes, int guest, int destination, long now) {
-        if (byUse.isEmpty()) {
-            return false;
-        }
-        Conversation conversation = byUse.get(ends(guest, udp.sourcePort(), destination, udp.destinationPort()));
+        return !byUse.isEmpty() && answer(udp, bytes, IpAddress.ofV4(guest), IpAddress.ofV4(destination), now);
+    }
+
+    /** The same by IPv6. */
+    public boolean answer(UdpDatagram udp, MemorySegment bytes, Ipv6Packet ip, long now) {
+        return !byUse.isEmpty()
+                && answer(
+                        udp,
+                        bytes,
+                        new IpAddress(ip.sourceHigh(), ip.sourceLow()),
+                        new IpAddress(ip.destinationHigh(), ip.destinationLow()),
+                        now);
+    }
+
+    private boolean answer(UdpDatagram udp, MemorySegment bytes, IpAddress guest, IpAddress destination, long now) {
+        Conversation conversation = byUse.get(new Ends(guest, udp.sourcePort(), destination, udp.destinationPort()));
         if (conversation == null) {
             return false;
         }
@@ -145,9 +163,5 @@ public final class UdpForwards extends Timed {
         while (deadline() <= now) {
             forgetEldest();
         }
-    }
-
-    private static Ends ends(int guest, int guestPort, int client, int clientPort) {
-        return new Ends((guest & 0xFFFF_FFFFL) << 16 | guestPort, (client & 0xFFFF_FFFFL) << 16 | clientPort);
     }
 }
