@@ -54,7 +54,7 @@ final class GvproxyCommand {
     private static final String HELP = """
         Usage: slipway gvproxy [FLAGS], or a link named gvproxy to slipway
 
-        Supported: -listen unix://PATH (the API; may be repeated), -services unix://PATH, -listen-vpnkit unix://PATH,
+        Supported: -listen unix://PATH (the API; may be repeated; alone, the VM comes by its /connect), -services unix://PATH, -listen-vpnkit unix://PATH,
         -listen-qemu unix://PATH or tcp://ADDRESS:PORT, -listen-bess unixpacket://PATH, -listen-vfkit unixgram://PATH,
         -listen-stdio ANY, -mtu N, -ssh-port N, -subnet CIDR, -gatewayIP, -deviceIP, -hostIP, -pid-file FILE,
         -log-file FILE, -pcap FILE (headers only), -notification unix://PATH, -ec2-metadata-access, -debug, -version.
@@ -169,10 +169,13 @@ final class GvproxyCommand {
         for (Value value : flags.all("listen-vpnkit")) {
             vms.add(vm(value, "hyperkit:" + path(value, "unix")));
         }
+        if (vms.isEmpty() && !flags.all("listen").isEmpty()) {
+            vms.add(flags.value("listen", "connect:"));
+        }
         if (vms.isEmpty()) {
             throw new SettingsException(
-                    "-listen-qemu, -listen-vfkit, -listen-bess, -listen-vpnkit, -listen-stdio",
-                    "one of them is needed; VMs that come by /connect of -listen are not supported");
+                    "-listen, -listen-qemu, -listen-vfkit, -listen-bess, -listen-vpnkit, -listen-stdio",
+                    "one of them is needed");
         }
         source.put(SettingKey.VM.key(), vms);
     }

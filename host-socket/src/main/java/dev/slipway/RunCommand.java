@@ -223,7 +223,7 @@ final class RunCommand implements Command {
                     new SlipwayApi(
                             status, ports, network.network(), network.network().events(), counters),
                     new ProxyApi(network::proxies, network::changeProxies),
-                    new GvproxyApi(ports, network.network(), settings.stack()));
+                    new GvproxyApi(ports, network.network(), settings.stack(), counters));
             for (Path socket : sockets) {
                 shutdown.add(ControlServer.listen(
                         socket, network.network().controlLoop(), network.transport(), apis, counters));

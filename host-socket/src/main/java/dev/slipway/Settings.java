@@ -140,6 +140,7 @@ public record Settings(
             case TAP -> "device";
             case QEMU_TCP -> "port";
             case FD, STDIO -> "descriptor";
+            case CONNECT -> "name";
             default -> "socket";
         };
     }
@@ -192,6 +193,7 @@ public record Settings(
                     case QEMU, HYPERKIT, VPNKIT, DGRAM, VFKIT, BESS ->
                         path(value, place).toString();
                     case QEMU_TCP -> tcp(value, place);
+                    case CONNECT -> connection(value, place);
                     case FD -> descriptor(value, place);
                     case STDIO -> protocol(value, place.isEmpty() ? "gvproxy" : place);
                     case TAP -> device(value, path(value, place)).toString();
@@ -204,6 +206,14 @@ public record Settings(
             InheritedSocket.parse(words[0]);
         } catch (IllegalArgumentException e) {
             throw value.wrong(e.getMessage());
+        }
+        return words.length < 2 ? text : words[0] + "/" + protocol(value, words[1]);
+    }
+
+    private static String connection(Value value, String text) throws SettingsException {
+        String[] words = text.split("/", 2);
+        if (!words[0].matches("[A-Za-z0-9._-]{0,64}")) {
+            throw value.wrong("'" + words[0] + "' is no name: letters, digits, dots, hyphens, 64 at most");
         }
         return words.length < 2 ? text : words[0] + "/" + protocol(value, words[1]);
     }

@@ -81,6 +81,17 @@ class DropInTest {
         assertThat(settings.capture()).contains(folder.resolve("c.pcap"));
     }
 
+    @Test
+    void withItsApiAloneGvproxysVmComesByConnect() throws SettingsException {
+        Settings settings = gvproxy("-listen", "unix:///tmp/api");
+        assertThat(settings.vms().toString()).isEqualTo("[connect:]");
+        assertThat(settings.vms()).as("waits for the next VM").noneMatch(VmChannel::once);
+        assertThat(gvproxy("-listen", "unix:///a", "-listen-vfkit", "unixgram:///v")
+                        .vms()
+                        .toString())
+                .isEqualTo("[vfkit:/v]");
+    }
+
     @ParameterizedTest
     @CsvSource({
         "-listen-qemu, unix:///tmp/x, qemu:/tmp/x",
@@ -101,9 +112,8 @@ class DropInTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "gvproxy | -listen-qemu, -listen-vfkit, -listen-bess, -listen-vpnkit, -listen-stdio: one of them is"
-                        + " needed",
-                "gvproxy -listen unix:///tmp/api | VMs that come by /connect of -listen are not supported",
+                "gvproxy | -listen, -listen-qemu, -listen-vfkit, -listen-bess, -listen-vpnkit, -listen-stdio: one of"
+                        + " them is needed",
                 "gvproxy -frobnicate | -frobnicate: unknown flag",
                 "gvproxy extra | extra: is no flag",
                 "gvproxy -mtu | -mtu: needs a value",

@@ -22,6 +22,8 @@ public enum ChannelScheme {
     BESS("bess", true),
     /** A TAP device in a network namespace of this host: behind the colon stands {@code NETNS[/IF]}. */
     TAP("tap", false),
+    /** A connection of the control API that asked for {@code /connect}: behind the colon stands {@code NAME[/PROTOCOL]}. */
+    CONNECT("connect", false),
     /** A socket that the process was started with: behind the colon stands {@code N[/PROTOCOL]}. */
     FD("fd", false),
     /** Standard input and output: behind the colon stands the protocol, or nothing. */

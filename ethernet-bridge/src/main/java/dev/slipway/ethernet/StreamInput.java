@@ -76,6 +76,13 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
         };
     }
 
+    /** Takes what came by a read that was not into this object's buffer; there is room, as for that read. */
+    void append(ByteBuf read) {
+        if (read != buffer) {
+            buffer.writeBytes(read);
+        }
+    }
+
     /**
      * Hands over the frames that the last read completed.
      *

@@ -13,6 +13,7 @@ import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoop;
 import io.netty.channel.ReflectiveChannelFactory;
 import io.netty.channel.socket.SocketChannel;
+import io.netty.util.AttributeKey;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
@@ -50,6 +51,8 @@ public final class StreamLink implements GuestLink {
 
     /** The longest that accepting rests when the process has no descriptor left, in milliseconds. */
     private static final int ACCEPT_PAUSE_MILLIS = 1000;
+
+    private static final AttributeKey<byte[]> EARLY = AttributeKey.valueOf(StreamLink.class, "early");
 
     private static final Logger LOG = LoggerFactory.getLogger(StreamLink.class);
 
@@ -176,6 +179,26 @@ public final class StreamLink implements GuestLink {
             }
             begin(name, channel, to);
         });
+    }
+
+    /**
+     * Listens nowhere: connections are handed over by {@link #hand}. To be called once, from any thread.
+     *
+     * @param name for messages
+     */
+    public void serve(String name, Receiver to) throws SocketPathException {
+        onLoop(name, () -> begin(name, null, to));
+    }
+
+    /**
+     * Hands over a connection that was made elsewhere, as one that a listening socket has accepted. From any thread.
+     *
+     * @param connection of the link's transport, registered with no event loop, its pipeline empty
+     * @param early what was read from it already
+     */
+    public void hand(Channel connection, byte[] early) {
+        connection.attr(EARLY).set(early);
+        loop.execute(() -> arrived(connection));
     }
 
     private interface Step {
@@ -343,10 +366,11 @@ public final class StreamLink implements GuestLink {
         if (newcomer instanceof SocketChannel) {
             newcomer.config().setOption(ChannelOption.TCP_NODELAY, true);
         }
-        newcomer.pipeline().addLast(new Connection());
         // Reading begins in a later event, after the receiver has heard of the guest.
         newcomer.config().setAutoRead(false);
+        // First, as a handler of a connection that has left another event loop would be added by that one, later.
         loop.register(newcomer);
+        newcomer.pipeline().addLast(new Connection());
         if (handshakes.isPresent()) {
             handshake = handshakes.get().begin();
             handshakeEnd = loop.schedule(
@@ -355,6 +379,10 @@ public final class StreamLink implements GuestLink {
                     TimeUnit.MILLISECONDS);
         } else {
             attached(newcomer);
+        }
+        byte[] early = newcomer.attr(EARLY).getAndSet(null);
+        if (early != null && early.length > 0) {
+            newcomer.pipeline().fireChannelRead(Unpooled.wrappedBuffer(early));
         }
         if (guest == newcomer) {
             newcomer.config().setAutoRead(true);
@@ -494,6 +522,7 @@ public final class StreamLink implements GuestLink {
             Channel connection = context.channel();
             try {
                 if (connection == guest) {
+                    input.append((ByteBuf) read);
                     received(connection);
                 }
             } finally {

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
-import java.util.function.Consumer;
 
 /**
  * What a request is answered with.
@@ -16,7 +15,19 @@ import java.util.function.Consumer;
  * @param body may be empty
  * @param takeover if not null, it gets the connection instead of an answer, and HTTP ends there
  */
-record ApiResponse(int status, String type, byte[] body, Consumer<Channel> takeover) {
+record ApiResponse(int status, String type, byte[] body, Takeover takeover) {
+
+    /** What becomes of a connection behind its request. */
+    interface Takeover {
+
+        /**
+         * Takes it, on its event loop.
+         *
+         * @param connection with an empty pipeline, and nothing is being read from it
+         * @param early what came behind the request
+         */
+        void take(Channel connection, byte[] early);
+    }
 
     private static final String JSON_TYPE = "application/json";
 
@@ -46,7 +57,7 @@ record ApiResponse(int status, String type, byte[] body, Consumer<Channel> takeo
         return new ApiResponse(status, "", new byte[0], null);
     }
 
-    static ApiResponse takeover(Consumer<Channel> takeover) {
+    static ApiResponse takeover(Takeover takeover) {
         return new ApiResponse(0, "", new byte[0], takeover);
     }
 }

@@ -9,6 +9,8 @@ import java.util.concurrent.atomic.AtomicLong;
 public final class ControlCounters {
 
     final AtomicLong refused = new AtomicLong();
+    final AtomicLong requestsTimedOut = new AtomicLong();
+    final AtomicLong tunnelsRefused = new AtomicLong();
     final AtomicInteger eventStreams = new AtomicInteger();
     final AtomicLong eventStreamsRefused = new AtomicLong();
     final AtomicLong eventStreamsCut = new AtomicLong();
@@ -20,6 +22,8 @@ public final class ControlCounters {
         all.put("eventStreams", (long) eventStreams.get());
         all.put("eventStreamsRefused", eventStreamsRefused.get());
         all.put("eventStreamsCut", eventStreamsCut.get());
+        all.put("requestsTimedOut", requestsTimedOut.get());
+        all.put("tunnelsRefused", tunnelsRefused.get());
         return all;
     }
 }

@@ -1,9 +1,12 @@
 package dev.slipway.control;
 
+import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.ChannelFutureListener;
+import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelHandlerContext;
+import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelPipeline;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
@@ -15,7 +18,8 @@ import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
-import io.netty.handler.timeout.ReadTimeoutException;
+import io.netty.util.ReferenceCountUtil;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.List;
 import org.slf4j.Logger;
@@ -27,9 +31,11 @@ final class ControlHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
     private static final Logger LOG = LoggerFactory.getLogger(ControlHandler.class);
 
     private final List<? extends ControlApi> apis;
+    private final RequestDeadline deadline;
 
-    ControlHandler(List<? extends ControlApi> apis) {
+    ControlHandler(List<? extends ControlApi> apis, RequestDeadline deadline) {
         this.apis = apis;
+        this.deadline = deadline;
     }
 
     @Override
@@ -38,14 +44,29 @@ final class ControlHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
         ApiResponse answer =
                 malformed ? ApiResponse.error(malformed(request.decoderResult().cause())) : answer(context, request);
         if (answer.takeover() != null) {
-            ChannelPipeline pipeline = context.pipeline();
-            while (pipeline.last() != null) {
-                pipeline.removeLast();
-            }
-            answer.takeover().accept(context.channel());
+            handOver(context, answer.takeover());
             return;
         }
         boolean keep = !malformed && HttpUtil.isKeepAlive(request);
+        FullHttpResponse response = response(answer, keep);
+        deadline.answered();
+        var written = context.writeAndFlush(response);
+        if (!keep) {
+            written.addListener(ChannelFutureListener.CLOSE);
+        }
+    }
+
+    /** What a client is told that takes too long to say what it wants. */
+    static FullHttpResponse timedOut() {
+        return response(
+                ApiResponse.error(new ApiException(
+                        408,
+                        "request-timeout",
+                        "a whole request must come within " + RequestDeadline.SECONDS + " seconds")),
+                false);
+    }
+
+    private static FullHttpResponse response(ApiResponse answer, boolean keep) {
         FullHttpResponse response = new DefaultFullHttpResponse(
                 HttpVersion.HTTP_1_1,
                 HttpResponseStatus.valueOf(answer.status()),
@@ -55,9 +76,36 @@ final class ControlHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
         }
         HttpUtil.setContentLength(response, answer.body().length);
         HttpUtil.setKeepAlive(response, keep);
-        var written = context.writeAndFlush(response);
-        if (!keep) {
-            written.addListener(ChannelFutureListener.CLOSE);
+        return response;
+    }
+
+    private static void handOver(ChannelHandlerContext context, ApiResponse.Takeover takeover) {
+        ChannelPipeline pipeline = context.pipeline();
+        context.channel().config().setAutoRead(false);
+        EarlyBytes early = new EarlyBytes();
+        pipeline.addLast(early);
+        // From behind, so that what the codec has read beyond the request comes out of it to the last.
+        List<String> names = pipeline.names();
+        for (int i = names.size() - 1; i >= 0; i--) {
+            if (pipeline.get(names.get(i)) instanceof ChannelHandler handler && handler != early) {
+                pipeline.remove(handler);
+            }
+        }
+        pipeline.remove(early);
+        takeover.take(context.channel(), early.bytes.toByteArray());
+    }
+
+    /** Keeps what came behind a request. */
+    private static final class EarlyBytes extends ChannelInboundHandlerAdapter {
+
+        final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+
+        @Override
+        public void channelRead(ChannelHandlerContext context, Object message) {
+            if (message instanceof ByteBuf read) {
+                bytes.writeBytes(ByteBufUtil.getBytes(read));
+            }
+            ReferenceCountUtil.release(message);
         }
     }
 
@@ -94,7 +142,7 @@ final class ControlHandler extends SimpleChannelInboundHandler<FullHttpRequest> 
 
     @Override
     public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
-        if (!(cause instanceof ReadTimeoutException || cause instanceof IOException)) {
+        if (!(cause instanceof IOException)) {
             LOG.warn("control API: a request failed", cause);
         }
         context.close();

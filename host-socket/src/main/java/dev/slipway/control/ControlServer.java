@@ -12,23 +12,24 @@ import io.netty.channel.group.ChannelGroup;
 import io.netty.channel.group.DefaultChannelGroup;
 import io.netty.handler.codec.http.HttpObjectAggregator;
 import io.netty.handler.codec.http.HttpServerCodec;
-import io.netty.handler.timeout.ReadTimeoutHandler;
+import io.netty.util.AttributeKey;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 
 /** Listens on the control API's socket. */
 public final class ControlServer implements AutoCloseable {
 
-    /** Connections at a time; one more is closed at once. */
+    /** Connections that speak HTTP at a time; for one more the one goes that has waited longest for its request. */
     static final int MAX_CONNECTIONS = 64;
+
+    /** Set on a connection that somebody else closes from now on. */
+    static final AttributeKey<Boolean> GIVEN_AWAY = AttributeKey.valueOf(ControlServer.class, "givenAway");
 
     private static final int MAX_REQUEST_LINE = 4_096;
     private static final int MAX_HEADER = 8_192;
     private static final int MAX_BODY = 65_536;
-    private static final int SILENCE_SECONDS = 10;
     private static final int CLOSE_MILLIS = 1_000;
 
     private final UnixSocketPath place;
@@ -59,23 +60,15 @@ public final class ControlServer implements AutoCloseable {
             throws IOException {
         UnixSocketPath place = UnixSocketPath.prepare(path);
         ChannelGroup connections = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE);
+        Waiting waiting = new Waiting(MAX_CONNECTIONS);
         ChannelFuture bound = new ServerBootstrap()
                 .group(loops)
                 .channel(transport.unixServerChannel())
                 .childHandler(new ChannelInitializer<Channel>() {
                     @Override
                     protected void initChannel(Channel channel) {
-                        if (connections.size() >= MAX_CONNECTIONS) {
-                            counters.refused.incrementAndGet();
-                            channel.close();
-                            return;
-                        }
                         connections.add(channel);
-                        channel.pipeline()
-                                .addLast(new ReadTimeoutHandler(SILENCE_SECONDS, TimeUnit.SECONDS))
-                                .addLast(new HttpServerCodec(MAX_REQUEST_LINE, MAX_HEADER, MAX_BODY))
-                                .addLast(new HttpObjectAggregator(MAX_BODY))
-                                .addLast(new ControlHandler(apis));
+                        serve(channel, waiting, apis, counters);
                     }
                 })
                 .bind(transport.unixAddress(place.bindTo()))
@@ -94,11 +87,21 @@ public final class ControlServer implements AutoCloseable {
         return new ControlServer(place, bound.channel(), connections);
     }
 
+    /** Makes a connection one that asks the APIs. */
+    static void serve(Channel channel, Waiting waiting, List<? extends ControlApi> apis, ControlCounters counters) {
+        RequestDeadline deadline = new RequestDeadline(waiting, counters);
+        channel.pipeline()
+                .addLast(deadline)
+                .addLast(new HttpServerCodec(MAX_REQUEST_LINE, MAX_HEADER, MAX_BODY))
+                .addLast(new HttpObjectAggregator(MAX_BODY))
+                .addLast(new ControlHandler(apis, deadline));
+    }
+
     /** Stops listening, ends the connections and removes the socket. */
     @Override
     public void close() {
         place.remove();
         server.close().awaitUninterruptibly(CLOSE_MILLIS);
-        connections.close().awaitUninterruptibly(CLOSE_MILLIS);
+        connections.close(channel -> !channel.hasAttr(GIVEN_AWAY)).awaitUninterruptibly(CLOSE_MILLIS);
     }
 }

@@ -61,12 +61,14 @@ final class EventStream extends ChannelInboundHandlerAdapter {
             counters.eventStreamsRefused.incrementAndGet();
             throw new ApiException(429, "too-many", MAX_STREAMS + " clients hear of events already");
         }
-        return ApiResponse.takeover(channel -> new EventStream(channel, counters).begin(events));
+        return ApiResponse.takeover((channel, early) -> new EventStream(channel, counters).begin(events));
     }
 
     private void begin(Events events) {
         channel.config().setWriteBufferWaterMark(new WriteBufferWaterMark(MAX_WAITING / 2, MAX_WAITING));
         channel.pipeline().addLast(this);
+        // To hear of the end.
+        channel.config().setAutoRead(true);
         end = events.listen(event -> {
             String text = text(event);
             channel.eventLoop().execute(() -> send(text));

@@ -49,11 +49,12 @@ public final class GvproxyApi implements ControlApi {
     /** What was exposed here: the others' ports are listed by what they really are. */
     private final Map<Key, Forward> exposed = new LinkedHashMap<>();
 
-    public GvproxyApi(PublishedPorts ports, VmNetwork network, StackSettings settings) {
+    /** @param counters of the socket that this is served at */
+    public GvproxyApi(PublishedPorts ports, VmNetwork network, StackSettings settings, ControlCounters counters) {
         this.ports = ports;
         this.network = network;
         this.settings = settings;
-        this.tunnels = new Tunnels(ports, network.transport());
+        this.tunnels = new Tunnels(ports, network.transport(), counters);
     }
 
     @Override
@@ -69,6 +70,7 @@ public final class GvproxyApi implements ControlApi {
                 case "/cam" -> ApiResponse.json(200, cam());
                 case "/stats" -> ApiResponse.json(200, stats());
                 case "/tunnel" -> tunnel(request);
+                case "/connect" -> connect();
                 default -> null;
             };
         } catch (ApiException e) {
@@ -358,6 +360,23 @@ public final class GvproxyApi implements ControlApi {
         } catch (IllegalArgumentException e) {
             throw new ApiException(500, "", "ip and port are mandatory");
         }
-        return ApiResponse.takeover(connection -> tunnels.open(connection, guest, port));
+        return tunnels.to(guest, port);
+    }
+
+    /** The connection becomes a VM's channel: no byte of an answer, frames from here on in both directions. */
+    private ApiResponse connect() throws ApiException {
+        if (!network.takesConnections()) {
+            throw new ApiException(404, "", "no VM is to come by /connect: it takes --vm connect:");
+        }
+        return ApiResponse.takeover((connection, early) -> connection
+                .deregister()
+                .addListener(done -> {
+                    if (done.isSuccess()) {
+                        connection.attr(ControlServer.GIVEN_AWAY).set(true);
+                        network.hand(connection, early);
+                    } else {
+                        connection.close();
+                    }
+                }));
     }
 }

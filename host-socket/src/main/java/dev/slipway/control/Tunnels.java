@@ -20,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,17 +32,39 @@ final class Tunnels {
 
     private static final Logger LOG = LoggerFactory.getLogger(Tunnels.class);
 
+    /** Tunnels at a time; one more is refused. */
+    static final int MAX_TUNNELS = 256;
+
     private final PublishedPorts ports;
     private final Transport transport;
+    private final ControlCounters counters;
+    private final AtomicInteger open = new AtomicInteger();
 
-    Tunnels(PublishedPorts ports, Transport transport) {
+    Tunnels(PublishedPorts ports, Transport transport, ControlCounters counters) {
         this.ports = ports;
         this.transport = transport;
+        this.counters = counters;
+    }
+
+    /**
+     * An answer that makes the connection one to a port of a guest.
+     *
+     * @throws ApiException if there are too many
+     */
+    ApiResponse to(IpAddress guest, int port) throws ApiException {
+        if (open.incrementAndGet() > MAX_TUNNELS) {
+            open.decrementAndGet();
+            counters.tunnelsRefused.incrementAndGet();
+            throw new ApiException(503, "too-many", "there are " + MAX_TUNNELS + " tunnels already");
+        }
+        return ApiResponse.takeover((connection, early) -> {
+            connection.closeFuture().addListener(closed -> open.decrementAndGet());
+            open(connection, early, guest, port);
+        });
     }
 
     /** Says OK in two bytes, and joins the connection with the guest's port; closes it if that cannot be. */
-    void open(Channel connection, IpAddress guest, int port) {
-        connection.config().setAutoRead(false);
+    private void open(Channel connection, byte[] early, IpAddress guest, int port) {
         connection.writeAndFlush(Unpooled.copiedBuffer("OK", StandardCharsets.US_ASCII));
         try {
             Path folder = Files.createTempDirectory("slipway");
@@ -61,6 +84,7 @@ final class Tunnels {
                         connection.closeFuture().addListener(closed -> remove(socket));
                         Channel other = ((ChannelFuture) done).channel();
                         if (done.isSuccess()) {
+                            other.writeAndFlush(Unpooled.wrappedBuffer(early));
                             Relay.join((DuplexChannel) connection, (DuplexChannel) other);
                         } else {
                             connection.close();

@@ -62,6 +62,9 @@ public final class VmNetwork implements AutoCloseable {
     private final List<MultiThreadIoEventLoopGroup> loops = new ArrayList<>();
     private MultiThreadIoEventLoopGroup control;
     private final List<VmSession> sessions = new ArrayList<>();
+    /** Links whose guests come by the control API, in the order of the settings. */
+    private final List<StreamLink> handed = new ArrayList<>();
+
     private final AtomicInteger serving;
     private final CompletableFuture<Void> over = new CompletableFuture<>();
 
@@ -212,6 +215,12 @@ public final class VmNetwork implements AutoCloseable {
             case DGRAM -> packets(channel, loop, Kind.DATAGRAMS, mtu);
             case VFKIT -> packets(channel, loop, Kind.GREETED_DATAGRAMS, mtu);
             case BESS -> packets(channel, loop, Kind.CONNECTIONS, mtu);
+            case CONNECT -> {
+                String[] words = channel.place().split("/", 2);
+                StreamLink link = stream(words.length < 2 ? "gvproxy" : words[1], loop, mtu);
+                handed.add(link);
+                yield new Channel(link, receiver -> link.serve(channel.toString(), receiver));
+            }
             case FD -> inherited(channel, loop, mtu);
             case STDIO -> stdio(channel, stream(channel.place(), loop, mtu));
             case TAP -> {
@@ -284,6 +293,26 @@ public final class VmNetwork implements AutoCloseable {
     /** Changes what guests may reach, for connections that begin from now on and for each datagram. */
     public void changePolicy(EgressPolicy changed) {
         policy.set(changed);
+    }
+
+    /** Whether guests may come by {@link #hand}. */
+    public boolean takesConnections() {
+        return !handed.isEmpty();
+    }
+
+    /**
+     * Makes a connection the channel of a VM that has none just now, or else of the first, where it is refused unless that
+     * one's ends at once. From any thread.
+     *
+     * @param connection registered with no event loop, its pipeline empty
+     * @param early what was read from it already
+     */
+    public void hand(io.netty.channel.Channel connection, byte[] early) {
+        handed.stream()
+                .filter(link -> !link.isAttached())
+                .findFirst()
+                .orElse(handed.getFirst())
+                .hand(connection, early);
     }
 
     /** In the order of the settings. */

@@ -7,8 +7,11 @@ import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.event.Event;
 import dev.slipway.event.Events;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.embedded.EmbeddedChannel;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -34,6 +37,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Tag("transport")
 @Timeout(value = 30, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -102,11 +106,11 @@ class ControlServerTest {
         assertThat(get("/v1/status"))
                 .startsWith("HTTP/1.1 200 OK\r\n")
                 .contains("application/json")
-                .endsWith("\r\n\r\n"
-                        + "{\"version\":\"1.2\",\"uptimeMillis\":34,\"vms\":[{\"socket\":\"qemu:/a"
-                        + " \\\"b\\\"\\n\",\"attached\":true,\"counters\":{\"frames\":5},\"drops\":{\"runt\":6}}]"
-                        + ",\"limitations\":[\"no x\"],\"api\":{\"connectionsRefused\":0,\"eventStreams\":0,"
-                        + "\"eventStreamsCut\":0,\"eventStreamsRefused\":0}}\n");
+                .endsWith(
+                        "\r\n\r\n"
+                            + "{\"version\":\"1.2\",\"uptimeMillis\":34,\"vms\":[{\"socket\":\"qemu:/a \\\"b\\\"\\n"
+                            + "\",\"attached\":true,\"counters\":{\"frames\":5},\"drops\":{\"runt\":6}}],\"limitations\":[\"no"
+                            + " x\"],\"api\":{\"connectionsRefused\":0,\"eventStreams\":0,\"eventStreamsCut\":0,\"eventStreamsRefused\":0,\"requestsTimedOut\":0,\"tunnelsRefused\":0}}\n");
     }
 
     @Test
@@ -241,6 +245,92 @@ class ControlServerTest {
         following.get(10, TimeUnit.SECONDS);
         assertThat(heard.getFirst()).contains("\"type\":\"ready\"");
         assertThat(heard.getLast()).contains("\"type\":\"vm-seen\"").endsWith("\"mac\":\"02:00:00:00:00:01\"}");
+    }
+
+    private EmbeddedChannel slowClient() {
+        EmbeddedChannel client = new EmbeddedChannel();
+        client.freezeTime();
+        ControlServer.serve(client, new Waiting(ControlServer.MAX_CONNECTIONS), apis(), counters);
+        return client;
+    }
+
+    private static String answer(EmbeddedChannel client) {
+        StringBuilder text = new StringBuilder();
+        for (ByteBuf bytes = client.readOutbound(); bytes != null; bytes = client.readOutbound()) {
+            text.append(bytes.toString(StandardCharsets.US_ASCII));
+            bytes.release();
+        }
+        return text.toString();
+    }
+
+    /** A byte each second, of a head or of a body: never silent, and never done. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "GET /v1/status HTTP/1.1\r\nHost: x\r\nX-Long: yyyyyyyyyyyyy",
+                "POST /v1/ports HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"ports\": [             "
+            })
+    void clientThatDealsOutItsRequestByteByByteHasItsTimeAndNoMore(String request) {
+        EmbeddedChannel client = slowClient();
+        byte[] bytes = request.getBytes(StandardCharsets.US_ASCII);
+        int slow = bytes.length - RequestDeadline.SECONDS;
+        client.writeInbound(Unpooled.wrappedBuffer(bytes, 0, slow));
+        for (int i = slow; i < bytes.length - 1; i++) {
+            client.advanceTimeBy(1, TimeUnit.SECONDS);
+            client.runScheduledPendingTasks();
+            assertThat(client.isActive()).as("after " + (i - slow + 1) + " s").isTrue();
+            client.writeInbound(Unpooled.wrappedBuffer(bytes, i, 1));
+        }
+        client.advanceTimeBy(1, TimeUnit.SECONDS);
+        client.runScheduledPendingTasks();
+        assertThat(client.isActive()).isFalse();
+        assertThat(answer(client)).startsWith("HTTP/1.1 408 ").contains("\"code\":\"request-timeout\"");
+        assertThat(counters.requestsTimedOut).hasValue(1);
+        client.finishAndReleaseAll();
+    }
+
+    @Test
+    void clientThatSaysNothingIsLetGoOfAndOneThatAsksHasTimeAnew() {
+        EmbeddedChannel client = slowClient();
+        byte[] request = "GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII);
+        for (int i = 0; i < 3; i++) {
+            client.advanceTimeBy(RequestDeadline.SECONDS - 1, TimeUnit.SECONDS);
+            client.runScheduledPendingTasks();
+            client.writeInbound(Unpooled.wrappedBuffer(request));
+            assertThat(answer(client)).startsWith("HTTP/1.1 200 ");
+        }
+        client.advanceTimeBy(RequestDeadline.SECONDS, TimeUnit.SECONDS);
+        client.runScheduledPendingTasks();
+        assertThat(client.isActive()).isFalse();
+        assertThat(answer(client)).as("nothing was asked").isEmpty();
+        assertThat(counters.requestsTimedOut).hasValue(0);
+        client.finishAndReleaseAll();
+    }
+
+    @Test
+    void whoHasWaitedLongestForItsRequestMakesRoomAndOthersAreServed() throws IOException {
+        List<SocketChannel> slow = new ArrayList<>();
+        try {
+            for (int i = 0; i < ControlServer.MAX_CONNECTIONS; i++) {
+                SocketChannel client = SocketChannel.open(StandardProtocolFamily.UNIX);
+                slow.add(client);
+                client.connect(UnixDomainSocketAddress.of(socket));
+                client.write(ByteBuffer.wrap("GET /v1/sta".getBytes(StandardCharsets.US_ASCII)));
+            }
+            for (int i = 0; i < 3; i++) {
+                assertThat(get("/v1/status")).startsWith("HTTP/1.1 200 ");
+            }
+            assertThat(slow.getFirst().read(ByteBuffer.allocate(1)))
+                    .as("the first of them is gone")
+                    .isEqualTo(-1);
+            assertThat(counters.refused.get()).isPositive();
+            slow.getLast().write(ByteBuffer.wrap("tus HTTP/1.1\r\n\r\n".getBytes(StandardCharsets.US_ASCII)));
+            assertThat(readTo(slow.getLast(), "\r\n\r\n")).startsWith("HTTP/1.1 200 ");
+        } finally {
+            for (SocketChannel client : slow) {
+                client.close();
+            }
+        }
     }
 
     @Test

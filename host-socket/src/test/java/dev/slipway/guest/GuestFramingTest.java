@@ -69,6 +69,13 @@ class GuestFramingTest {
     }
 
     @Test
+    void connectionOfTheApiAsGvforwarderMakesIt() throws IOException {
+        start("connect:", "connect:");
+        servesAGuest(() -> GuestWire.connect(machine.apiSocket()));
+        assertThat(value("ethertype")).as("frames that came with the requests").isEqualTo(2);
+    }
+
+    @Test
     void qemuDatagrams() throws IOException {
         startOnSocket("dgram");
         servesAGuest(() -> GuestWire.datagrams(

@@ -30,6 +30,8 @@ final class GuestWire {
 
     private static final int MAX_FRAME = 0xFFFF;
     private static final int PREFIX = 4;
+    /** A frame of a protocol that no guest of ours needs. */
+    private static final byte[] LLDP = HexFormat.of().parseHex("0180c200000e52540012345688cc" + "00".repeat(46));
 
     private GuestWire() {}
 
@@ -48,6 +50,27 @@ final class GuestWire {
     /** VPNKit's protocol, or HyperKit's with gvproxy, by the same handshake. */
     static Vpnkit vpnkit(Path socket, String uuid) throws IOException {
         return new Vpnkit((SocketChannel) qemu(socket), uuid);
+    }
+
+    /**
+     * A connection of the API that asks for {@code /connect}, as gvforwarder does; with the request comes a frame that
+     * nobody takes.
+     */
+    static ByteChannel connect(Path api) throws IOException {
+        SocketChannel channel = (SocketChannel) qemu(api);
+        byte[] request =
+                "POST /connect HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: 0\r\n\r\n"
+                        .getBytes(StandardCharsets.US_ASCII);
+        ByteBuffer both = ByteBuffer.allocate(request.length + 2 + LLDP.length)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .put(request)
+                .putShort((short) LLDP.length)
+                .put(LLDP)
+                .flip();
+        while (both.hasRemaining()) {
+            channel.write(both);
+        }
+        return new ShortLengths(channel);
     }
 
     /** Datagrams from a name of its own to the backend's, as QEMU sends them. */
