@@ -85,6 +85,19 @@ final class ForeignFlags {
         return text(name, "false").equals("true");
     }
 
+    /** The last value of a flag as it was written, or {@code otherwise}. */
+    Value valueOr(String name, String otherwise) {
+        List<Value> all = all(name);
+        return all.isEmpty() ? value(name, otherwise) : all.getLast();
+    }
+
+    /** Says what a flag is that was not given. */
+    void otherwise(String name, List<Value> written) {
+        if (!written.isEmpty()) {
+            values.putIfAbsent(name, written);
+        }
+    }
+
     /** The flag with a value, so that errors name the flag. */
     Value value(String name, String text) {
         return new Value(hyphens + name, text);

@@ -57,13 +57,16 @@ final class GvproxyCommand {
         Supported: -listen unix://PATH (the API; may be repeated; alone, the VM comes by its /connect), -services unix://PATH, -listen-vpnkit unix://PATH,
         -listen-qemu unix://PATH or tcp://ADDRESS:PORT, -listen-bess unixpacket://PATH, -listen-vfkit unixgram://PATH,
         -listen-stdio ANY, -mtu N, -ssh-port N, -subnet CIDR, -gatewayIP, -deviceIP, -hostIP, -pid-file FILE,
-        -log-file FILE, -pcap FILE (headers only), -notification unix://PATH, -ec2-metadata-access, -debug, -version.
-        Refused: -config, -forward-sock and its like, -listen with tcp:// or vsock://.
+        -log-file FILE, -pcap FILE (headers only), -notification unix://PATH, -ec2-metadata-access, -debug, -version,
+        -config FILE (YAML, without forwards by SSH).
+        Refused: -forward-sock and its like, -listen with tcp:// or vsock://.
         """;
 
     private static final String DEVICE_MAC = "5a:94:ef:e4:0c:ee";
-    private static final String DEFAULT_SUBNET = "192.168.127.0/24";
+    static final String DEFAULT_SUBNET = "192.168.127.0/24";
     private static final int DEFAULT_SSH_PORT = 2222;
+    static final String NO_SSH =
+            "there is no SSH client here; -ssh-port, or a forward to port 22, leads to the VM's SSH" + " server";
 
     private GvproxyCommand() {}
 
@@ -104,22 +107,33 @@ final class GvproxyCommand {
 
     /** The settings of {@code run} that the flags mean. */
     static SettingSource settings(ForeignFlags flags) throws SettingsException {
-        flags.refuse("config", "its settings can be given as flags");
+        boolean hasFile = !flags.all("config").isEmpty();
         for (String flag : List.of("forward-sock", "forward-dest", "forward-user", "forward-identity")) {
-            flags.refuse(flag, "there is no SSH client here; -ssh-port leads to the VM's SSH server");
+            flags.refuse(flag, NO_SSH);
         }
         SettingSource source = new SettingSource();
+        if (hasFile) {
+            for (String flag : List.of("pcap", "ssh-port")) {
+                for (Value value : flags.all(flag)) {
+                    throw value.wrong("cannot be used together with -config, which can say the same");
+                }
+            }
+            source = GvproxyFile.read(flags.all("config").getLast(), flags);
+        }
         vms(flags, source);
         String subnet = flags.text("subnet", DEFAULT_SUBNET);
-        put(source, SettingKey.SUBNET, flags.value("subnet", subnet));
+        put(source, SettingKey.SUBNET, flags.valueOr("subnet", DEFAULT_SUBNET));
         copy(flags, "gatewayIP", source, SettingKey.GATEWAY_IP);
         copy(flags, "hostIP", source, SettingKey.HOST_IP);
         String device = flags.text("deviceIP", second(subnet));
-        put(source, SettingKey.STATIC_LEASE, flags.value("deviceIP", DEVICE_MAC + "=" + device));
+        // As there: who has a file says in it who gets which address, and which ports lead where.
+        if (!hasFile) {
+            put(source, SettingKey.STATIC_LEASE, flags.value("deviceIP", DEVICE_MAC + "=" + device));
+            sshPort(flags, device, source);
+        }
         if (!flags.text("mtu", "0").equals("0")) {
             copy(flags, "mtu", source, SettingKey.MTU);
         }
-        sshPort(flags, device, source);
         copy(flags, "pcap", source, SettingKey.CAPTURE);
         if (!flags.all("notification").isEmpty()) {
             copy(flags, "notification", source, SettingKey.NOTIFICATION);
@@ -201,6 +215,17 @@ final class GvproxyCommand {
         try {
             return IpAddress.toString(IpAddress.parseV4(subnet.split("/")[0]) + 2);
         } catch (IllegalArgumentException e) {
+            return "";
+        }
+    }
+
+    /** The last address of a network that a guest can have; what is no network is found out later. */
+    static String lastUsable(String subnet) {
+        try {
+            String[] parts = subnet.split("/", 2);
+            int mask = -1 << (32 - Integer.parseInt(parts[1]));
+            return IpAddress.toString((IpAddress.parseV4(parts[0]) | ~mask) - 1);
+        } catch (IllegalArgumentException | ArrayIndexOutOfBoundsException e) {
             return "";
         }
     }

@@ -20,6 +20,8 @@ import dev.slipway.host.VmSession;
 import dev.slipway.publish.PortRange;
 import dev.slipway.publish.PublishException;
 import dev.slipway.publish.PublishedPorts;
+import dev.slipway.seam.Ipv6Settings;
+import dev.slipway.wire.IpAddress;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.InvalidPathException;
@@ -272,6 +274,13 @@ final class RunCommand implements Command {
     }
 
     private static void warnOfOverlaps(Settings settings, Logger log) {
+        long prefix = settings.stack().ipv6().prefix();
+        if (settings.stack().ipv6().enabled() && prefix != Ipv6Settings.DEFAULTS.prefix()) {
+            log.warn(
+                    "the host has a network of {}/64: the guests' is {}/64",
+                    new IpAddress(Ipv6Settings.DEFAULTS.prefix(), 0),
+                    new IpAddress(prefix, 0));
+        }
         for (String overlap : SubnetOverlap.find(settings.stack())) {
             log.warn(
                     "the guest's network {} overlaps the host's {}: guests cannot reach hosts there; choose another"

@@ -437,7 +437,7 @@ public record Settings(
         if (state.equals("off") || mtu < Ipv6Packet.MIN_MTU) {
             return Ipv6Settings.OFF;
         }
-        return on ? Ipv6Settings.DEFAULTS : Ipv6Settings.AUTO;
+        return (on ? Ipv6Settings.DEFAULTS : Ipv6Settings.AUTO).at(Ipv6Prefix.free(Ipv6Prefix.ofThisHost()));
     }
 
     private static int prefix(Value subnet) throws SettingsException {

@@ -2,9 +2,11 @@ package dev.slipway;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.slipway.dns.Zone;
 import dev.slipway.ethernet.VmChannel;
 import dev.slipway.wire.IpAddress;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -81,6 +83,121 @@ class DropInTest {
         assertThat(settings.capture()).contains(folder.resolve("c.pcap"));
     }
 
+    private Path config(String... lines) throws IOException {
+        return Files.writeString(folder.resolve("gvproxy.yml"), String.join("\n", lines) + "\n");
+    }
+
+    @Test
+    void gvproxysFileIsTaken() throws SettingsException, IOException {
+        Path file = config(
+                "log-level: warning",
+                "notification: /tmp/n.sock",
+                "ec2-metadata-access: true",
+                "interfaces:",
+                "  qemu: unix:///tmp/q.sock",
+                "forwards: []",
+                "stack:",
+                "  mtu: 4000",
+                "  subnet: 10.9.0.0/24",
+                "  gatewayIP: 10.9.0.1",
+                "  hostIP: 10.9.0.9",
+                "  deviceIP: 10.9.0.2",
+                "  gatewayMacAddress: 5a:94:ef:e4:0c:01",
+                "  nat: {10.9.0.9: 127.0.0.1}",
+                "  gatewayVirtualIPs: [10.9.0.9]",
+                "  dnsSearchDomains: [corp.test, lab.test]",
+                "  dhcpStaticLeases:",
+                "    10.9.0.7: 5a:94:ef:e4:0c:07",
+                "  forwards:",
+                "    ':2222': 10.9.0.7:22",
+                "    'udp:127.0.0.1:5353': 10.9.0.7:53",
+                "  dns:",
+                "  - name: corp.test.",
+                "    records:",
+                "    - {name: db, ip: 10.1.1.1}",
+                "    - {regexp: '^n[0-9]+$', ip: 10.1.1.2}",
+                "    - {regexp: 'web', ip: 10.1.1.3}",
+                "  - name: lab.test",
+                "    defaultIP: 10.1.1.9");
+        Settings settings = gvproxy("-config", file.toString());
+        assertThat(settings.vms().toString()).isEqualTo("[qemu:/tmp/q.sock]");
+        assertThat(settings.vms()).allMatch(VmChannel::once);
+        assertThat(settings.logLevel()).isEqualTo("warn");
+        assertThat(settings.notification()).contains(Path.of("/tmp/n.sock"));
+        assertThat(settings.allowLinkLocal())
+                .as("said at the wrong place, as there")
+                .isFalse();
+        assertThat(Settings.cidr(settings.stack())).isEqualTo("10.9.0.0/24");
+        assertThat(settings.stack().mtu()).isEqualTo(4000);
+        assertThat(IpAddress.toString(settings.stack().host())).isEqualTo("10.9.0.9");
+        assertThat(settings.stack().gatewayMac()).isEqualTo(0x5A94_EFE4_0C01L);
+        assertThat(settings.stack().searchDomains()).containsExactly("corp.test", "lab.test");
+        assertThat(settings.dhcp().reserved()).isEqualTo(Map.of(IpAddress.parseV4("10.9.0.7"), 0x5A94_EFE4_0C07L));
+        assertThat(settings.published().toString())
+                .isEqualTo("[0.0.0.0:2222:22@10.9.0.7, 127.0.0.1:5353:53/udp@10.9.0.7]");
+        Zone records = settings.resolver().zones().getFirst();
+        assertThat(records.records().getFirst().name()).isEqualTo("db.corp.test");
+        assertThat(records.records().get(1).pattern())
+                .accepts("n12.corp.test")
+                .rejects("xn12.corp.test", "n1x.corp.test");
+        assertThat(records.records().get(2).pattern())
+                .accepts("a.web1.corp.test")
+                .rejects("a.web1.corp.testing", "corp.test");
+        assertThat(settings.resolver().zones()).extracting(Zone::name).containsExactly(".", "corp.test.", "lab.test.");
+        assertThat(settings.resolver().zones().get(2).defaultAddress())
+                .contains(IpAddress.ofV4(IpAddress.parseV4("10.1.1.9")));
+    }
+
+    @Test
+    void flagsWinOverGvproxysFileWhichSaysWhatTheyDoNot() throws SettingsException, IOException {
+        Path file = config(
+                "interfaces:", "  vfkit: unixgram:///tmp/v.sock", "stack:", "  mtu: 4000", "  subnet: 10.9.0.0/24");
+        Settings settings = gvproxy("-config", file.toString(), "-mtu", "1400", "-debug");
+        assertThat(settings.vms().toString()).isEqualTo("[vfkit:/tmp/v.sock]");
+        assertThat(settings.stack().mtu()).isEqualTo(1400);
+        assertThat(settings.logLevel()).isEqualTo("debug");
+        assertThat(Settings.cidr(settings.stack())).isEqualTo("10.9.0.0/24");
+        assertThat(settings.dhcp().reserved())
+                .as("no address is kept but by the file")
+                .isEmpty();
+        assertThat(settings.published()).as("no way to SSH but by the file").isEmpty();
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "frob: 1 | :1: frob: unknown key",
+                "stack: {frob: 1} | :1: stack.frob: unknown key",
+                "interfaces: {tap: x} | :1: interfaces.tap: unknown key",
+                "stack: 5 | :1: stack: must be a group of keys",
+                "listen: unix:///x | :1: listen: must be a list",
+                "listen: [tcp://x] | :1: listen: 'tcp://x' is not unix:///PATH",
+                "stack: {mtu: 67} | :1: stack.mtu: 67 is out of range",
+                "stack: {mtu: [1]} | :1: stack.mtu: must be a single value",
+                "stack: {mtu: 1500, mtu: 1501} | :1: mtu: given twice",
+                "stack: {subnet: 10.0.0.0/31} | :1: stack.subnet: a prefix of /31",
+                "stack: {forwards: {':80': nowhere}} | :1: stack.forwards: ':80: nowhere' is not",
+                "stack: {forwards: {':99999': '192.168.127.2:80'}} | :1: stack.forwards: '99999' is not a port",
+                "stack: {nat: {1.2.3.4: 127.0.0.1}} | :1: stack.nat: '1.2.3.4: 127.0.0.1' is not supported",
+                "stack: {gatewayVirtualIPs: [1.2.3.4]} | :1: stack.gatewayVirtualIPs: '1.2.3.4' is not supported",
+                "stack: {vpnKitUUIDMacAddresses: {a: b}} | :1: stack.vpnKitUUIDMacAddresses: not supported",
+                "stack: {dns: [{records: []}]} | :1: stack.dns: a zone needs a name",
+                "stack: {dns: [{name: a., records: [{ip: 1.2.3.4}]}]} | :1: stack.dns.records: a record has either",
+                "stack: {dns: [{name: a., records: [{name: b, ip: x}]}]} | :1: stack.dns.records: 'x' is not an IP",
+                "stack: {dns: [{name: a., records: [{regexp: 'x$y', ip: 1.2.3.4}]}]} | :1: stack.dns.records: regexp",
+                "stack: {dhcpStaticLeases: {1.2.3.4: 5a:94:ef:e4:0c:07}} | :1: stack.dhcpStaticLeases: cannot reserve",
+                "forwards: [{socket: /s}] | :1: forwards: not supported: there is no SSH client",
+                "ec2-metadata-access: maybe | :1: ec2-metadata-access: must be true or false",
+                "log-level: loud | :1: log-level: 'loud' is none of"
+            })
+    void whatCannotBeInGvproxysFileIsAnErrorThatNamesTheLine(String line, String message) throws IOException {
+        Path file = config(line, "pid-file: " + folder.resolve("pid"));
+        assertThat(said("gvproxy", "-listen-qemu", "unix:///nowhere/at/all/x", "-config", file.toString()))
+                .startsWith("2 ")
+                .contains(file + message.strip());
+    }
+
     @Test
     void withItsApiAloneGvproxysVmComesByConnect() throws SettingsException {
         Settings settings = gvproxy("-listen", "unix:///tmp/api");
@@ -128,7 +245,9 @@ class DropInTest {
                 "gvproxy -listen-qemu unix:///x -deviceIP 1.2.3.4 | -deviceIP: 1.2.3.4 is outside the guest's network",
                 "gvproxy -listen-qemu unix:///x -forward-sock /tmp/s | -forward-sock: not supported: there is no SSH",
                 "gvproxy -listen-qemu unix:///x -forward-identity /k | -forward-identity: not supported",
-                "gvproxy -listen-qemu unix:///x -config /c.yml | -config: not supported",
+                "gvproxy -listen-qemu unix:///x -config /no/such.yml | /no/such.yml: there is no such file",
+                "gvproxy -config /c.yml -ssh-port 2222 | -ssh-port: cannot be used together with -config",
+                "gvproxy -config /c.yml -pcap /c.pcap | -pcap: cannot be used together with -config",
                 "gvproxy -listen-qemu unix:///x -notification tcp://n | -notification: 'tcp://n' is not unix:///PATH",
                 "gvproxy -listen-qemu unix:///x -listen vsock://:1024 | -listen: 'vsock://:1024' is not unix:///PATH",
                 "gvproxy -listen-qemu unix:///x -services tcp://:80 | -services: 'tcp://:80' is not unix:///PATH",

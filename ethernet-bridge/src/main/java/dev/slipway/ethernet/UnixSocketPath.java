@@ -41,6 +41,8 @@ public final class UnixSocketPath {
     private static final Set<PosixFilePermission> OWNER_FOLDER = PosixFilePermissions.fromString("rwx------");
     private static final int TYPE_MASK = 0170000;
     private static final int TYPE_SOCKET = 0140000;
+    private static final int OTHERS_WRITE = 0002;
+    private static final int STICKY = 01000;
     private static final int ATTEMPTS = 16;
 
     private final Path path;
@@ -56,7 +58,7 @@ public final class UnixSocketPath {
      * Checks that a socket can be made at a path, and makes room for it: a socket on which nobody listens is removed.
      * Whether somebody does is found out by a connect that does not wait.
      *
-     * @throws SocketPathException if the path is too long, its folder is missing or not writable, or it is taken by a
+     * @throws SocketPathException if the path is too long, its folder is missing, not writable, or everybody's, or it is taken by a
      *     socket in use or by something that is not a socket
      */
     public static UnixSocketPath prepare(Path path) throws SocketPathException {
@@ -93,10 +95,30 @@ public final class UnixSocketPath {
                     Reason.NO_FOLDER,
                     Files.exists(folder) ? folder + " is not a folder" : "there is no folder " + folder);
         }
+        checkOthers(path, folder);
         clear(path);
         if (!Files.isWritable(folder)) {
             throw new SocketPathException(
                     path, Reason.FOLDER_NOT_WRITABLE, "the folder " + folder + " is not writable");
+        }
+    }
+
+    /** Where everybody may write and nothing is sticky, everybody may put a socket of his own in the place of ours. */
+    private static void checkOthers(Path path, Path folder) throws SocketPathException {
+        try {
+            int mode = (Integer) Files.getAttribute(folder, "unix:mode");
+            if ((mode & (OTHERS_WRITE | STICKY)) == OTHERS_WRITE) {
+                throw new SocketPathException(
+                        path,
+                        Reason.FOLDER_NOT_SAFE,
+                        "every user may replace what is in the folder " + folder + " (mode "
+                                + Integer.toOctalString(mode & 07777) + "): chmod o-w it, or choose another");
+            }
+        } catch (SocketPathException e) {
+            throw e;
+        } catch (IOException e) {
+            throw new SocketPathException(
+                    path, Reason.REFUSED, "nobody can tell who may write to " + folder + ": " + explain(e), e);
         }
     }
 

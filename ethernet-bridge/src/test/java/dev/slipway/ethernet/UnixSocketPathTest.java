@@ -126,6 +126,42 @@ class UnixSocketPathTest {
         assertThat(files()).containsExactlyInAnyOrder("file", "directory", "link");
     }
 
+    /** Whoever plants a link has us remove, replace or connect to nothing that it points to. */
+    @Test
+    void aLinkThatSomebodyPlantedIsNotFollowed() throws IOException {
+        Path file = Files.writeString(folder.resolve("file"), "precious");
+        Path listening = folder.resolve("listening");
+        try (ServerSocketChannel server = listen(listening)) {
+            Path stale = folder.resolve("stale");
+            listen(stale).close();
+            for (Path target : List.of(file, listening, stale, folder.resolve("gone"), Path.of("/"))) {
+                Path link = Files.createSymbolicLink(folder.resolve("link"), target);
+                refused(link, Reason.NOT_A_SOCKET, "not a socket");
+                assertThat(Files.readSymbolicLink(link)).isEqualTo(target);
+                Files.delete(link);
+            }
+            assertThat(server.isOpen()).isTrue();
+        }
+        assertThat(file).hasContent("precious");
+        assertThat(files()).containsExactlyInAnyOrder("file", "listening", "stale");
+    }
+
+    @Test
+    void aFolderWhereEveryUserMayReplaceTheSocketIsRefused() throws IOException {
+        Path open = Files.createDirectory(folder.resolve("open"));
+        Files.setPosixFilePermissions(open, PosixFilePermissions.fromString("rwxrwxrwx"));
+        refused(open.resolve("vm.sock"), Reason.FOLDER_NOT_SAFE, open + " (mode 777)");
+        assertThat(open).isEmptyDirectory();
+        Path link = Files.createSymbolicLink(folder.resolve("link"), open);
+        refused(link.resolve("vm.sock"), Reason.FOLDER_NOT_SAFE, "(mode 777)");
+        // As /tmp is: everybody may make files, and nobody take away another's.
+        Files.setAttribute(open, "unix:mode", 01777);
+        UnixSocketPath.prepare(open.resolve("vm.sock")).abandon();
+        Files.setPosixFilePermissions(open, PosixFilePermissions.fromString("rwxrwxr-x"));
+        UnixSocketPath.prepare(open.resolve("vm.sock")).abandon();
+        assertThat(open).isEmptyDirectory();
+    }
+
     @Test
     void aStaleSocketIsReplaced() throws IOException {
         Path path = folder.resolve("vm.sock");

@@ -4,7 +4,6 @@ import io.netty.buffer.ByteBufUtil;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.handler.codec.http.FullHttpResponse;
-import io.netty.handler.timeout.ReadTimeoutException;
 
 /** One answer to {@code GET /containers/json}. */
 final class ContainerList extends SimpleChannelInboundHandler<FullHttpResponse> {
@@ -31,10 +30,7 @@ final class ContainerList extends SimpleChannelInboundHandler<FullHttpResponse> 
 
     @Override
     public void exceptionCaught(ChannelHandlerContext context, Throwable cause) {
-        watcher.report(
-                cause instanceof ReadTimeoutException
-                        ? "no answer in time"
-                        : "its list of containers cannot be read: " + cause.getMessage());
+        watcher.report("its list of containers cannot be read: " + cause.getMessage());
         context.close();
     }
 

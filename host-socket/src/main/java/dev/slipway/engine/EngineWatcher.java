@@ -18,7 +18,7 @@ import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpObjectAggregator;
 import io.netty.handler.codec.http.HttpVersion;
-import io.netty.handler.timeout.ReadTimeoutHandler;
+import io.netty.util.concurrent.ScheduledFuture;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -35,7 +35,7 @@ import org.slf4j.LoggerFactory;
 public final class EngineWatcher implements AutoCloseable {
 
     static final int MAX_ANSWER = 8 << 20;
-    private static final int ANSWER_SECONDS = 10;
+    static final int ANSWER_SECONDS = 10;
     private static final int RETRY_MILLIS = 500;
     /** Events come in bursts, and one look serves for all of them. */
     private static final int SETTLE_MILLIS = 50;
@@ -48,6 +48,7 @@ public final class EngineWatcher implements AutoCloseable {
     private final PublishedPorts ports;
     private Map<String, List<PortRequest>> published = new HashMap<>();
     private final Events events;
+    private final int answerMillis;
     private Channel stream;
     private boolean answers;
     private boolean lookQueued;
@@ -56,7 +57,9 @@ public final class EngineWatcher implements AutoCloseable {
     private String said = "";
     private boolean closed;
 
-    private EngineWatcher(Path socket, EventLoop loop, Transport transport, PublishedPorts ports, Events events) {
+    private EngineWatcher(
+            Path socket, EventLoop loop, Transport transport, PublishedPorts ports, Events events, int answerMillis) {
+        this.answerMillis = answerMillis;
         this.socket = socket;
         this.loop = loop;
         this.transport = transport;
@@ -73,7 +76,13 @@ public final class EngineWatcher implements AutoCloseable {
      */
     public static EngineWatcher watch(
             Path socket, EventLoop loop, Transport transport, PublishedPorts ports, Events events) {
-        EngineWatcher watcher = new EngineWatcher(socket, loop, transport, ports, events);
+        return watch(socket, loop, transport, ports, events, 1_000 * ANSWER_SECONDS);
+    }
+
+    /** The same with another time for an answer, in milliseconds. */
+    static EngineWatcher watch(
+            Path socket, EventLoop loop, Transport transport, PublishedPorts ports, Events events, int answerMillis) {
+        EngineWatcher watcher = new EngineWatcher(socket, loop, transport, ports, events, answerMillis);
         loop.execute(watcher::listen);
         return watcher;
     }
@@ -209,9 +218,7 @@ public final class EngineWatcher implements AutoCloseable {
                     protected void initChannel(Channel channel) {
                         channel.pipeline().addLast(new HttpClientCodec());
                         if (whole) {
-                            channel.pipeline()
-                                    .addFirst(new ReadTimeoutHandler(ANSWER_SECONDS, TimeUnit.SECONDS))
-                                    .addLast(new HttpObjectAggregator(MAX_ANSWER));
+                            channel.pipeline().addLast(new HttpObjectAggregator(MAX_ANSWER));
                         }
                         channel.pipeline().addLast(answer);
                     }
@@ -224,6 +231,17 @@ public final class EngineWatcher implements AutoCloseable {
                 return;
             }
             made.connected(connecting.channel());
+            if (whole) {
+                // For all of it: one that deals out its answer would never be silent for long.
+                ScheduledFuture<?> end = loop.schedule(
+                        () -> {
+                            report("no whole answer within " + answerMillis + " ms");
+                            connecting.channel().close();
+                        },
+                        answerMillis,
+                        TimeUnit.MILLISECONDS);
+                connecting.channel().closeFuture().addListener(ended -> end.cancel(false));
+            }
             DefaultFullHttpRequest request = new DefaultFullHttpRequest(HttpVersion.HTTP_1_1, HttpMethod.GET, path);
             request.headers().set(HttpHeaderNames.HOST, "engine");
             connecting.channel().writeAndFlush(request);

@@ -26,6 +26,7 @@ import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -43,6 +44,11 @@ class EngineWatcherTest {
 
     private static final String HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
 
+    /** What an engine has for an answer in these tests; one that deals it out takes longer. */
+    private static final int ANSWER_MILLIS = 2_000;
+
+    private static final int DEALT_MILLIS = 20;
+
     @TempDir
     Path folder;
 
@@ -55,15 +61,18 @@ class EngineWatcherTest {
     private volatile byte[] list = answer("[]");
     private final BlockingQueue<String> told = new LinkedBlockingQueue<>();
     private final Events events = new Events();
+    private final AtomicInteger asked = new AtomicInteger();
+    private volatile boolean slow;
     private PublishedPorts ports;
     private EngineWatcher watcher;
 
     @BeforeEach
     void start() throws IOException {
         socket = folder.resolve("engine.sock");
-        events.listen(event -> told.add(event.kind() + " " + event.facts().getOrDefault("local", "")));
+        events.listen(event -> told.add(event.kind() + " "
+                + event.facts().getOrDefault("local", event.facts().getOrDefault("problem", ""))));
         ports = new PublishedPorts(loop, transport, List::of, name -> 0, Optional.empty(), true, events);
-        watcher = EngineWatcher.watch(socket, loop, transport, ports, events);
+        watcher = EngineWatcher.watch(socket, loop, transport, ports, events, ANSWER_MILLIS);
         startEngine();
     }
 
@@ -100,10 +109,18 @@ class EngineWatcherTest {
                 out.write((HEAD + "Transfer-Encoding: chunked\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
                 listeners.add(connection);
             } else {
-                out.write(list);
+                asked.incrementAndGet();
+                byte[] answer = list;
+                for (int i = 0; slow && i < answer.length - 1; i++) {
+                    out.write(answer, i, 1);
+                    TimeUnit.MILLISECONDS.sleep(DEALT_MILLIS);
+                }
+                if (!slow) {
+                    out.write(answer);
+                }
                 connection.close();
             }
-        } catch (IOException closed) {
+        } catch (IOException | InterruptedException closed) {
             // The watcher has gone.
         }
     }
@@ -225,6 +242,48 @@ class EngineWatcherTest {
                 .containsExactly("docker:web", "docker:two");
     }
 
+    private void isUnchangedAndTriedAgain(String problem) throws Exception {
+        int before = asked.get();
+        event();
+        awaitTold("engine-lost " + problem);
+        assertThat(ports.list()).as("what is published stays").hasSize(1);
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        while (asked.get() < before + 2 && System.nanoTime() < end) {
+            Thread.onSpinWait();
+        }
+        assertThat(asked.get()).as("asked again").isGreaterThanOrEqualTo(before + 2);
+        list = answer("[]");
+        slow = false;
+        await(List::isEmpty);
+    }
+
+    private void awaitTold(String expected) throws InterruptedException {
+        for (String next = told.poll(20, TimeUnit.SECONDS); ; next = told.poll(20, TimeUnit.SECONDS)) {
+            assertThat(next).as("told in time: " + expected).isNotNull();
+            if (next.startsWith(expected)) {
+                return;
+            }
+        }
+    }
+
+    @Test
+    void anAnswerThatIsTooLongChangesNothingAndIsAskedForAgain() throws Exception {
+        list = answer("[" + container("web", "0.0.0.0", freePort(), 80) + "]");
+        event();
+        await(all -> all.size() == 1);
+        list = answer("[" + " ".repeat(EngineWatcher.MAX_ANSWER) + "]");
+        isUnchangedAndTriedAgain("its list of containers cannot be read: ");
+    }
+
+    @Test
+    void anAnswerThatComesByteByByteChangesNothingAndIsAskedForAgain() throws Exception {
+        list = answer("[" + container("web", "0.0.0.0", freePort(), 80) + "]");
+        event();
+        await(all -> all.size() == 1);
+        slow = true;
+        isUnchangedAndTriedAgain("no whole answer within ");
+    }
+
     @Test
     void anEngineThatStopsInTheMiddleOfAnEventIsFollowedWhenItIsBack() throws Exception {
         int port = freePort();
@@ -240,6 +299,7 @@ class EngineWatcherTest {
         list = answer("[]");
         startEngine();
         await(List::isEmpty);
-        assertThat(told).containsSubsequence("engine-connected ", "engine-lost ", "engine-connected ");
+        assertThat(told)
+                .containsSubsequence("engine-connected ", "engine-lost its connection has ended", "engine-connected ");
     }
 }

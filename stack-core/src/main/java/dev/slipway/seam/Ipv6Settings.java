@@ -34,6 +34,16 @@ public record Ipv6Settings(boolean enabled, long prefix, IpAddress gateway, IpAd
     public static final Ipv6Settings OFF =
             new Ipv6Settings(false, DEFAULT_PREFIX, DEFAULTS.gateway(), DEFAULTS.host(), false);
 
+    /** The same in another network. */
+    public Ipv6Settings at(long otherPrefix) {
+        return new Ipv6Settings(
+                enabled,
+                otherPrefix,
+                new IpAddress(otherPrefix, gateway.low()),
+                host == null ? null : new IpAddress(otherPrefix, host.low()),
+                followsHost);
+    }
+
     /** Whether an address is one that the stack itself answers for. */
     public boolean isOwn(long high, long low) {
         return high == LINK_LOCAL && low == ROUTER.low()
