@@ -33,7 +33,12 @@ final class AnsweredNames {
     void answered(String name, IpAddress address, long seconds, long now) {
         List<Named> known = byAddress.remove(address);
         List<Named> names = known == null ? new ArrayList<>(1) : known;
-        names.removeIf(named -> named.name().equals(name) || now - named.until() > 0);
+        for (int i = names.size() - 1; i >= 0; i--) {
+            Named named = names.get(i);
+            if (now - named.until() > 0 || named.name().equals(name)) {
+                names.remove(i);
+            }
+        }
         if (names.size() >= NAMES) {
             names.removeFirst();
         }

@@ -3,9 +3,7 @@ package dev.slipway.egress;
 import dev.slipway.egress.EgressPolicy.Protocol;
 import dev.slipway.seam.NameResolver;
 import dev.slipway.wire.DnsMessage;
-import dev.slipway.wire.DropReason;
 import dev.slipway.wire.IpAddress;
-import java.lang.foreign.MemorySegment;
 import java.util.concurrent.Executor;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -23,7 +21,6 @@ public final class Egress {
     private final Supplier<EgressPolicy> policy;
     private final LongSupplier clock;
     private final AnsweredNames names = new AnsweredNames();
-    private final DnsMessage question = new DnsMessage();
 
     private EgressPolicy lastPolicy;
     private IpAddress lastDestination;
@@ -127,29 +124,21 @@ public final class Egress {
     }
 
     private void resolve(
-            NameResolver resolver, Executor later, byte[] query, boolean stream, NameResolver.Answer answer) {
+            NameResolver resolver, Executor later, DnsMessage query, boolean stream, NameResolver.Answer answer) {
         EgressPolicy now = policy.get();
-        if (question.parse(MemorySegment.ofArray(query), 0, query.length) != DropReason.NONE) {
-            resolver.resolve(query, stream, answer);
-            return;
-        }
-        String name = withoutDot(question.name());
+        String name = query.hostName();
         if (now != EgressPolicy.OPEN && !now.admitsQuery(vm, name)) {
             namesRefused++;
-            byte[] refusal = question.respond(DnsMessage.REFUSED);
+            byte[] refusal = query.respond(DnsMessage.REFUSED);
             later.execute(() -> answer.answered(refusal));
             return;
         }
         // Without a policy too: one may come while what is answered now is in use.
         resolver.resolve(query, stream, response -> {
-            long time = clock.getAsLong();
-            AddressRecords.read(response, (address, seconds) -> names.answered(name, address, seconds, time));
+            AddressRecords.read(
+                    response, (address, seconds) -> names.answered(name, address, seconds, clock.getAsLong()));
             answer.answered(response);
         });
-    }
-
-    private static String withoutDot(String name) {
-        return name.endsWith(".") ? name.substring(0, name.length() - 1) : name;
     }
 
     /** The guest is another one: what the one before was told does not hold for it. */

@@ -2,8 +2,6 @@ package dev.slipway.host;
 
 import dev.slipway.seam.NameResolver;
 import dev.slipway.wire.DnsMessage;
-import dev.slipway.wire.DropReason;
-import java.lang.foreign.MemorySegment;
 import java.util.concurrent.Executor;
 import java.util.function.BooleanSupplier;
 
@@ -30,17 +28,13 @@ final class AaaaFilter implements NameResolver {
     }
 
     @Override
-    public void resolve(byte[] query, boolean stream, Answer answer) {
-        DnsMessage question = new DnsMessage();
-        boolean concerned = question.parse(MemorySegment.ofArray(query), 0, query.length) == DropReason.NONE
-                && question.type() == DnsMessage.TYPE_AAAA
-                && withhold.getAsBoolean();
-        if (!concerned) {
+    public void resolve(DnsMessage query, boolean stream, Answer answer) {
+        if (query.type() != DnsMessage.TYPE_AAAA || !withhold.getAsBoolean()) {
             resolver.resolve(query, stream, answer);
             return;
         }
         counters.withheld++;
-        byte[] none = question.respond(DnsMessage.NOERROR);
+        byte[] none = query.respond(DnsMessage.NOERROR);
         later.execute(() -> answer.answered(none));
     }
 }

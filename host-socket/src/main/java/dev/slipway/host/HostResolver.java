@@ -9,13 +9,10 @@ import io.netty.channel.EventLoop;
 import io.netty.channel.IoEventLoop;
 import io.netty.channel.ReflectiveChannelFactory;
 import io.netty.channel.socket.SocketChannel;
-import io.netty.util.concurrent.ScheduledFuture;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -63,11 +60,10 @@ final class HostResolver implements NameResolver, AutoCloseable {
     private final ReflectiveChannelFactory<? extends SocketChannel> streamChannels;
     private final ResolverCounters counters = new ResolverCounters();
     private final RandomIds random = new RandomIds();
-    private final Set<Inquiry> inquiries = new HashSet<>();
+    private final LookupTimers timers;
     private final Map<QueryKey, Inquiry> joinable = new HashMap<>();
     private final Map<InetSocketAddress, List<UpstreamSocket>> sockets = new HashMap<>();
     private final Map<InetSocketAddress, Health> health = new HashMap<>();
-    private final DnsMessage question = new DnsMessage();
     private ResolverPlan known;
     private Set<IpAddress> knownAddresses;
     private boolean keepsLocal;
@@ -106,6 +102,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
         this.interfaces = interfaces;
         this.maxOutstanding = maxOutstanding;
         this.totalNanos = totalMillis * 1_000_000L;
+        this.timers = new LookupTimers(loop, System::nanoTime);
         this.streamChannels = new ReflectiveChannelFactory<>(transport.tcpChannel());
     }
 
@@ -119,8 +116,9 @@ final class HostResolver implements NameResolver, AutoCloseable {
     }
 
     @Override
-    public void resolve(byte[] query, boolean stream, Answer answer) {
+    public void resolve(DnsMessage question, boolean stream, Answer answer) {
         counters.queries++;
+        byte[] query = question.own();
         if (counters.outstanding >= maxOutstanding || closed) {
             counters.refused++;
             soon(() -> answer.answered(DnsExchange.failure(query, DnsMessage.REFUSED)));
@@ -128,7 +126,6 @@ final class HostResolver implements NameResolver, AutoCloseable {
         }
         long now = System.nanoTime();
         follow(now);
-        question.parse(MemorySegment.ofArray(query), 0, query.length);
         HostsFile file = hosts.current(now);
         byte[] fromFile = HostsAnswer.to(question, file);
         if (fromFile != null) {
@@ -151,18 +148,10 @@ final class HostResolver implements NameResolver, AutoCloseable {
             same.join(DnsExchange.id(query), answer);
             return;
         }
-        boolean inHostsFile = file.addressesOf(nameIn(question)) != null;
-        Inquiry inquiry = new Inquiry(this, known, key, query, question, stream, inHostsFile, now + totalNanos);
-        inquiry.join(DnsExchange.id(query), answer);
-        inquiries.add(inquiry);
+        boolean inHostsFile = file.addressesOf(question.hostName()) != null;
+        Inquiry inquiry = new Inquiry(this, known, key, query, question, stream, inHostsFile, now + totalNanos, answer);
         joinable.put(key, inquiry);
-        inquiry.next();
-    }
-
-    /** The name that is asked for, lower case, no dot behind; empty for the root. */
-    static String nameIn(DnsMessage question) {
-        String name = question.name();
-        return name.isEmpty() ? name : name.substring(0, name.length() - 1);
+        inquiry.next(now);
     }
 
     private void follow(long now) {
@@ -189,13 +178,12 @@ final class HostResolver implements NameResolver, AutoCloseable {
     }
 
     /** The servers in the order to ask them. */
-    List<InetSocketAddress> inOrder(ResolvConf conf) {
+    List<InetSocketAddress> inOrder(ResolvConf conf, long now) {
         List<InetSocketAddress> all = conf.servers();
         if (all.size() < 2) {
             return all;
         }
         int first = conf.rotate() ? Math.floorMod(rotation++, all.size()) : 0;
-        long now = System.nanoTime();
         List<InetSocketAddress> ordered = new ArrayList<>(all.size());
         List<InetSocketAddress> dead = new ArrayList<>();
         for (int i = 0; i < all.size(); i++) {
@@ -207,7 +195,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
                 dead.add(server);
                 if (state.tryAt - now <= 0) {
                     state.tryAt = now + DEAD_NANOS;
-                    tryAgain(server);
+                    tryAgain(server, now);
                 }
             }
         }
@@ -216,20 +204,24 @@ final class HostResolver implements NameResolver, AutoCloseable {
     }
 
     /** Asks a server whether it is back, so that no query of the guest has to wait for it to find out. */
-    private void tryAgain(InetSocketAddress server) {
+    private void tryAgain(InetSocketAddress server, long now) {
         Lookup attempt =
                 new Lookup(this, ROOT_QUERY, false, (response, by) -> {}, List.of(server), 1, totalNanos, totalNanos);
-        attempt.begin();
+        attempt.begin(now);
     }
 
     // ---- what lookups need
+
+    boolean isClosed() {
+        return closed;
+    }
 
     EventLoop loop() {
         return loop;
     }
 
-    ScheduledFuture<?> later(Runnable task, long nanos) {
-        return loop.schedule(task, nanos, TimeUnit.NANOSECONDS);
+    LookupTimers timers() {
+        return timers;
     }
 
     void soon(Runnable task) {
@@ -242,11 +234,10 @@ final class HostResolver implements NameResolver, AutoCloseable {
      *
      * @return the socket, or {@code null} if there is none
      */
-    UpstreamSocket socketTo(InetSocketAddress server) {
+    UpstreamSocket socketTo(InetSocketAddress server, long now) {
         if (closed) {
             return null;
         }
-        long now = System.nanoTime();
         if (turnSocket != null && turnSocket.isFresh(now) && turnServer.equals(server)) {
             return turnSocket;
         }
@@ -341,7 +332,6 @@ final class HostResolver implements NameResolver, AutoCloseable {
 
     /** @param server that gave the answer, or {@code null} if none did */
     void finished(Inquiry inquiry, byte[] response, InetSocketAddress server, boolean mayKeep) {
-        inquiries.remove(inquiry);
         joinable.remove(inquiry.key(), inquiry);
         counters.outstanding -= inquiry.waiting();
         if (server == null) {
@@ -374,7 +364,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
     private void sweepLater() {
         if (!sweeping && !closed) {
             sweeping = true;
-            later(this::sweep, SWEEP_NANOS);
+            loop.schedule(this::sweep, SWEEP_NANOS, TimeUnit.NANOSECONDS);
         }
     }
 
@@ -399,8 +389,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
     @Override
     public void close() {
         closed = true;
-        inquiries.forEach(Inquiry::abandon);
-        inquiries.clear();
+        timers.close();
         joinable.clear();
         sockets.values().forEach(pool -> pool.forEach(UpstreamSocket::close));
         sockets.clear();

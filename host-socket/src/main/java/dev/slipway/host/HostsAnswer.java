@@ -22,7 +22,7 @@ final class HostsAnswer {
         if (question.recordClass() != DnsMessage.CLASS_IN) {
             return null;
         }
-        String name = HostResolver.nameIn(question);
+        String name = question.hostName();
         return switch (question.type()) {
             case DnsMessage.TYPE_A -> addresses(question, file.addressesOf(name), true);
             case DnsMessage.TYPE_AAAA -> addresses(question, file.addressesOf(name), false);

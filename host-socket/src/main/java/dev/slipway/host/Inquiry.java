@@ -21,15 +21,18 @@ final class Inquiry {
     private DnsMessage parsed;
     private final boolean stream;
     private final boolean inHostsFile;
-    private final List<Waiting> waiting = new ArrayList<>(1);
+    private final int firstId;
+    private final NameResolver.Answer first;
+    /** Those behind the first; usually there are none. */
+    private List<Waiting> joined = List.of();
+
     private final List<String> candidates;
     private final long deadline;
     private int asked;
     private byte[] emptyAnswer;
     private byte[] failure;
-    private Lookup lookup;
 
-    /** A query of the guest that waits. */
+    /** Another query of the guest that waits for the same. */
     private record Waiting(int id, NameResolver.Answer answer) {}
 
     /**
@@ -37,6 +40,7 @@ final class Inquiry {
      * @param question the query, parsed; not kept
      * @param inHostsFile whether the name exists, whatever servers say
      * @param deadline when the guest has to be told something
+     * @param answer of the first query
      */
     Inquiry(
             HostResolver resolver,
@@ -46,7 +50,8 @@ final class Inquiry {
             DnsMessage question,
             boolean stream,
             boolean inHostsFile,
-            long deadline) {
+            long deadline,
+            NameResolver.Answer answer) {
         this.resolver = resolver;
         this.plan = plan;
         this.key = key;
@@ -54,7 +59,9 @@ final class Inquiry {
         this.stream = stream;
         this.inHostsFile = inHostsFile;
         this.deadline = deadline;
-        String name = HostResolver.nameIn(question);
+        this.firstId = DnsExchange.id(query);
+        this.first = answer;
+        String name = question.hostName();
         boolean host = question.type() == DnsMessage.TYPE_A || question.type() == DnsMessage.TYPE_AAAA;
         boolean searchable = host && question.recordClass() == DnsMessage.CLASS_IN && !name.isEmpty();
         candidates = searchable && name.indexOf('\\') < 0 ? plan.candidates(name) : List.of(name);
@@ -69,29 +76,32 @@ final class Inquiry {
     }
 
     void join(int id, NameResolver.Answer answer) {
-        waiting.add(new Waiting(id, answer));
+        if (joined.isEmpty()) {
+            joined = new ArrayList<>();
+        }
+        joined.add(new Waiting(id, answer));
     }
 
     int waiting() {
-        return waiting.size();
+        return 1 + joined.size();
     }
 
     /** Asks for the next name. */
-    void next() {
+    void next(long now) {
         String name = candidates.get(asked++);
         boolean asIs = asked == candidates.size();
         byte[] message = asIs ? query : DnsExchange.withName(query, question(), name);
         ResolvConf conf = plan.serversFor(name);
-        lookup = new Lookup(
-                resolver,
-                message,
-                stream || conf.streamOnly(),
-                (response, server) -> answered(asIs, response, server),
-                resolver.inOrder(conf),
-                conf.attempts(),
-                Math.max(1, deadline - System.nanoTime()),
-                conf.timeoutSeconds() * 1_000_000_000L);
-        lookup.begin();
+        new Lookup(
+                        resolver,
+                        message,
+                        stream || conf.streamOnly(),
+                        (response, server) -> answered(asIs, response, server),
+                        resolver.inOrder(conf, now),
+                        conf.attempts(),
+                        Math.max(1, deadline - now),
+                        conf.timeoutSeconds() * 1_000_000_000L)
+                .begin(now);
     }
 
     private DnsMessage question() {
@@ -130,7 +140,7 @@ final class Inquiry {
         } else if (code != DnsMessage.NXDOMAIN) {
             failure = question.respond(DnsMessage.SERVFAIL);
         }
-        next();
+        next(System.nanoTime());
     }
 
     /** What the guest is told of its own name's answer, when other names or the hosts file say more. */
@@ -145,22 +155,14 @@ final class Inquiry {
     }
 
     private void finish(byte[] response, InetSocketAddress server, boolean mayKeep) {
-        lookup = null;
         resolver.finished(this, response, server, mayKeep);
-        int last = waiting.size() - 1;
-        for (int i = 0; i <= last; i++) {
-            Waiting each = waiting.get(i);
-            // Each gets an array of its own.
-            byte[] own = i == last ? response : response.clone();
+        // Each gets an array of its own.
+        for (Waiting each : joined) {
+            byte[] own = response.clone();
             DnsExchange.setId(own, each.id);
             each.answer.answered(own);
         }
-    }
-
-    /** Gives up without an answer: the VM is gone. */
-    void abandon() {
-        if (lookup != null) {
-            lookup.abandon();
-        }
+        DnsExchange.setId(response, firstId);
+        first.answered(response);
     }
 }

@@ -1,29 +1,29 @@
 package dev.slipway.host;
 
 import dev.slipway.wire.DnsMessage;
-import io.netty.util.concurrent.ScheduledFuture;
 import java.net.InetSocketAddress;
-import java.util.ArrayList;
 import java.util.List;
 
 /**
  * One query on its way: server after server, until one answers or time is up. A server that is late may still answer
  * after another was asked; one that says that it cannot answer is not asked again.
  */
-final class Lookup {
+final class Lookup extends LookupTimers.Entry {
 
     private final HostResolver resolver;
     private final byte[] query;
     private final boolean stream;
     private final Outcome outcome;
     private final List<InetSocketAddress> servers;
-    private final boolean[] failed;
     private final int tries;
     private final long unitNanos;
     private final long maxWaitNanos;
-    private final List<Asked> asked = new ArrayList<>(2);
+    /** Bit by bit the servers that are not asked again. */
+    private long failed;
+    /** The last one that was asked. */
+    private Asked asked;
+
     private int begun;
-    private ScheduledFuture<?> timer;
     private byte[] refusal;
     private InetSocketAddress refusedBy;
     private boolean done;
@@ -47,7 +47,6 @@ final class Lookup {
         this.stream = stream;
         this.outcome = outcome;
         this.servers = servers;
-        this.failed = new boolean[servers.size()];
         this.tries = servers.size() * attempts;
         // The first server gets two parts of the time: it is the one that knows the names of the VPN.
         this.unitNanos = totalNanos / (tries + 1);
@@ -65,30 +64,31 @@ final class Lookup {
     }
 
     /** A server that was asked, and by what. */
-    private record Asked(int server, Object by, int id) {}
+    private record Asked(int server, Object by, int id, Asked before) {}
 
     byte[] query() {
         return query;
     }
 
     /** Asks the first server; the outcome comes later, never from within this call. */
-    void begin() {
+    void begin(long now) {
         if (servers.isEmpty()) {
-            resolver.soon(this::next);
+            resolver.soon(this::goOn);
         } else {
-            next();
+            next(now);
         }
     }
 
+    private void goOn() {
+        next(System.nanoTime());
+    }
+
     /** Asks the next server, or gives up. */
-    void next() {
-        if (done) {
+    private void next(long now) {
+        if (done || resolver.isClosed()) {
             return;
         }
-        if (timer != null) {
-            timer.cancel(false);
-        }
-        while (begun < tries && failed[begun % servers.size()]) {
+        while (begun < tries && hasFailed(begun % servers.size())) {
             begun++;
         }
         if (begun >= tries) {
@@ -98,26 +98,30 @@ final class Lookup {
         int server = begun % servers.size();
         long wait = Math.min(maxWaitNanos, begun == 0 ? 2 * unitNanos : unitNanos);
         begun++;
-        timer = resolver.later(() -> timedOut(server), wait);
+        resolver.timers().add(this, now + wait);
         if (stream) {
             askByStream(server);
         } else {
-            askByDatagram(server);
+            askByDatagram(server, now);
         }
     }
 
-    private void askByDatagram(int server) {
-        UpstreamSocket socket = resolver.socketTo(servers.get(server));
+    private boolean hasFailed(int server) {
+        return (failed & 1L << server) != 0;
+    }
+
+    private void askByDatagram(int server, long now) {
+        UpstreamSocket socket = resolver.socketTo(servers.get(server), now);
         if (socket == null) {
             fail(server);
             return;
         }
-        Asked entry = new Asked(server, socket, socket.send(this, query));
+        int id = socket.send(this, query);
         resolver.flushLater();
         if (done) {
-            socket.forget(entry.id);
+            socket.forget(id);
         } else {
-            asked.add(entry);
+            asked = new Asked(server, socket, id, asked);
         }
     }
 
@@ -127,18 +131,21 @@ final class Lookup {
             fail(server);
             return;
         }
-        asked.add(new Asked(server, connection, 0));
+        asked = new Asked(server, connection, 0, asked);
         connection.send(resolver.loop(), servers.get(server), query);
     }
 
-    private void timedOut(int server) {
+    /** The server that was asked last is late. */
+    @Override
+    void due() {
+        int server = (begun - 1) % servers.size();
         resolver.timedOut(servers.get(server));
-        for (Asked entry : asked) {
+        for (Asked entry = asked; entry != null; entry = entry.before) {
             if (entry.server == server && entry.by instanceof UpstreamSocket socket) {
                 socket.retire();
             }
         }
-        next();
+        goOn();
     }
 
     /** Whether a message is an answer to this query, as far as its question tells. */
@@ -172,7 +179,7 @@ final class Lookup {
     }
 
     private int serverOf(Object by) {
-        for (Asked entry : asked) {
+        for (Asked entry = asked; entry != null; entry = entry.before) {
             if (entry.by == by) {
                 return entry.server;
             }
@@ -184,20 +191,18 @@ final class Lookup {
     private void fail(int server) {
         boolean isCurrent = server < 0 || server == (begun - 1) % servers.size();
         if (server >= 0) {
-            failed[server] = true;
+            failed |= 1L << server;
         }
         if (isCurrent) {
             // Not from within the call that asks.
-            resolver.soon(this::next);
+            resolver.soon(this::goOn);
         }
     }
 
     private void finish(byte[] response, InetSocketAddress server) {
         done = true;
-        if (timer != null) {
-            timer.cancel(false);
-        }
-        for (Asked entry : asked) {
+        resolver.timers().remove(this);
+        for (Asked entry = asked; entry != null; entry = entry.before) {
             if (entry.by instanceof UpstreamSocket socket) {
                 socket.forget(entry.id);
             } else if (entry.by instanceof UpstreamStream connection) {
@@ -212,13 +217,11 @@ final class Lookup {
     }
 
     /** Gives up without an answer: the VM is gone. */
+    @Override
     void abandon() {
         if (!done) {
             done = true;
-            if (timer != null) {
-                timer.cancel(false);
-            }
-            for (Asked entry : asked) {
+            for (Asked entry = asked; entry != null; entry = entry.before) {
                 if (entry.by instanceof UpstreamStream connection) {
                     connection.close();
                 }

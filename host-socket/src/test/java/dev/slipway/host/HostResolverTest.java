@@ -3,6 +3,7 @@ package dev.slipway.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.ethernet.Transport;
+import dev.slipway.testing.DnsBuilder;
 import dev.slipway.wire.DnsMessage;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import java.io.ByteArrayOutputStream;
@@ -92,7 +93,7 @@ final class HostResolverTest {
         CompletableFuture<byte[]> answer = new CompletableFuture<>();
         group.next().execute(() -> {
             boolean[] within = {true};
-            resolver.resolve(query, stream, response -> {
+            resolver.resolve(DnsBuilder.parsed(query), stream, response -> {
                 if (within[0] || !group.next().inEventLoop() || !answer.complete(response)) {
                     answer.obtrudeException(new AssertionError("answered at a wrong moment, or twice"));
                 }

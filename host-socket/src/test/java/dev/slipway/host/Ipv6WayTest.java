@@ -3,9 +3,8 @@ package dev.slipway.host;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.seam.NameResolver;
+import dev.slipway.testing.DnsBuilder;
 import dev.slipway.wire.DnsMessage;
-import dev.slipway.wire.DropReason;
-import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -70,10 +69,10 @@ final class Ipv6WayTest {
         List<byte[]> answers = new ArrayList<>();
         List<Runnable> later = new ArrayList<>();
         ResolverCounters counters = new ResolverCounters();
-        NameResolver resolver = (query, stream, answer) -> asked.add(query);
+        NameResolver resolver = (query, stream, answer) -> asked.add(query.own());
         AaaaFilter filter = new AaaaFilter(resolver, () -> !there.get(), later::add, counters);
 
-        filter.resolve(query(DnsMessage.TYPE_AAAA), false, answers::add);
+        filter.resolve(DnsBuilder.parsed(query(DnsMessage.TYPE_AAAA)), false, answers::add);
         assertThat(answers).as("never from within the call").isEmpty();
         later.forEach(Runnable::run);
         assertThat(asked).isEmpty();
@@ -85,14 +84,11 @@ final class Ipv6WayTest {
         assertThat(header.getShort()).as("questions").isEqualTo((short) 1);
         assertThat(header.getShort()).as("answers").isZero();
 
-        filter.resolve(query(DnsMessage.TYPE_A), false, answers::add);
+        filter.resolve(DnsBuilder.parsed(query(DnsMessage.TYPE_A)), false, answers::add);
         there.set(true);
-        filter.resolve(query(DnsMessage.TYPE_AAAA), true, answers::add);
+        filter.resolve(DnsBuilder.parsed(query(DnsMessage.TYPE_AAAA)), true, answers::add);
         assertThat(asked).hasSize(2);
-        DnsMessage passed = new DnsMessage();
-        assertThat(passed.parse(MemorySegment.ofArray(asked.getLast()), 0, asked.getLast().length))
-                .isEqualTo(DropReason.NONE);
-        assertThat(passed.type()).isEqualTo(DnsMessage.TYPE_AAAA);
+        assertThat(DnsBuilder.parsed(asked.getLast()).type()).isEqualTo(DnsMessage.TYPE_AAAA);
         assertThat(counters.withheld()).isEqualTo(1);
     }
 }

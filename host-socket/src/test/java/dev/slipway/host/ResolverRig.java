@@ -1,6 +1,7 @@
 package dev.slipway.host;
 
 import dev.slipway.ethernet.Transport;
+import dev.slipway.testing.DnsBuilder;
 import dev.slipway.wire.DnsMessage;
 import dev.slipway.wire.IpAddress;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
@@ -69,7 +70,7 @@ final class ResolverRig implements AutoCloseable {
 
     CompletableFuture<byte[]> ask(byte[] query) {
         CompletableFuture<byte[]> answer = new CompletableFuture<>();
-        group.next().execute(() -> resolver.resolve(query, false, answer::complete));
+        group.next().execute(() -> resolver.resolve(DnsBuilder.parsed(query), false, answer::complete));
         return answer;
     }
 

@@ -15,7 +15,6 @@ import dev.slipway.wire.DnsMessage;
 import dev.slipway.wire.IpAddress;
 import io.netty.channel.EventLoop;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
-import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
@@ -70,10 +69,8 @@ final class ProxyRig implements AutoCloseable {
                 failures::add);
     }
 
-    private void answer(byte[] query, java.util.function.Consumer<byte[]> answer) {
-        DnsMessage message = new DnsMessage();
-        message.parse(MemorySegment.ofArray(query), 0, query.length);
-        String name = message.name().substring(0, message.name().length() - 1);
+    private void answer(DnsMessage message, java.util.function.Consumer<byte[]> answer) {
+        String name = message.hostName();
         asked.add(name);
         String address = names.get(name);
         boolean found = address != null && message.type() == DnsMessage.TYPE_A;

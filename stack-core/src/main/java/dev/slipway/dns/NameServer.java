@@ -67,8 +67,7 @@ public final class NameServer {
             return true;
         }
         outstanding++;
-        byte[] copy = query.copy();
-        resolver.resolve(copy, stream, new Pending(copy, stream, answer));
+        resolver.resolve(query, stream, new Pending(query.own(), stream, answer));
         return true;
     }
 

@@ -1,5 +1,7 @@
 package dev.slipway.seam;
 
+import dev.slipway.wire.DnsMessage;
+
 /** Answers DNS queries that the stack's own zones do not: the host's resolvers, asked on the guest's behalf. */
 public interface NameResolver {
 
@@ -8,10 +10,10 @@ public interface NameResolver {
      * the resolver said, byte for byte but for the id; or SERVFAIL if none said anything in time; or REFUSED if too
      * many queries are outstanding.
      *
-     * @param query a DNS message (RFC 1035, section 4) with its question already checked
+     * @param query parsed, and not to be read any more after this call; {@link DnsMessage#own} of it may be kept
      * @param stream whether the guest asked over TCP, so that an answer may be up to 65,535 bytes long
      */
-    void resolve(byte[] query, boolean stream, Answer answer);
+    void resolve(DnsMessage query, boolean stream, Answer answer);
 
     /** Where an answer goes; the array is its own from then on. */
     interface Answer {

@@ -17,6 +17,9 @@ public final class Checksum {
 
     private static final boolean SWAP = ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN;
 
+    /** Bytes up to which a sum is of a header. */
+    private static final int FEW = 64;
+
     private Checksum() {}
 
     /**
@@ -25,7 +28,25 @@ public final class Checksum {
      * @return the sum, folded to 16 bits, not complemented
      */
     public static int sum(MemorySegment segment, long offset, int length) {
+        if (length <= FEW) {
+            return sumFew(segment, offset, length);
+        }
         return segment.isNative() ? sumNative(segment, offset, length) : sumArray(segment, offset, length);
+    }
+
+    /** Of a header: no slice is made, and nothing unrolled that such a length would not reach. */
+    private static int sumFew(MemorySegment segment, long offset, int length) {
+        long sum = 0;
+        int at = 0;
+        for (; at <= length - 8; at += 8) {
+            long word = segment.get(ValueLayout.JAVA_LONG_UNALIGNED, offset + at);
+            sum += (word & 0xFFFF_FFFFL) + (word >>> 32);
+        }
+        if ((length & 4) != 0) {
+            sum += segment.get(ValueLayout.JAVA_INT_UNALIGNED, offset + at) & 0xFFFF_FFFFL;
+            at += 4;
+        }
+        return fold(sum, length - at, segment, offset + at);
     }
 
     /*
@@ -54,9 +75,9 @@ public final class Checksum {
     }
 
     /** Adds the last 0 to 3 bytes, and folds a sum of words in the machine's order. */
-    private static int fold(long words, int rest, MemorySegment bytes, int start) {
+    private static int fold(long words, int rest, MemorySegment bytes, long start) {
         long sum = words;
-        int at = start;
+        long at = start;
         if (rest >= 2) {
             sum += bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, at) & 0xFFFF;
             at += 2;

@@ -82,12 +82,15 @@ public final class DnsMessage {
 
     private int nameLength;
     private String nameText;
+    private String hostText;
     private int questionEnd;
     private int type;
     private int recordClass;
     private boolean edns;
     private int ednsSize;
     private int ednsVersion;
+    /** A copy of the bytes, once somebody wanted one. */
+    private byte[] own;
 
     /**
      * Reads a message: its question, and its other records as far as that they end within it.
@@ -102,9 +105,11 @@ public final class DnsMessage {
         this.bytes = bytes;
         this.offset = offset;
         this.end = length;
+        own = null;
         edns = false;
         nameLength = 0;
         nameText = null;
+        hostText = null;
         int at = readName(HEADER_LENGTH, true);
         if (at < 0 || at + 4 > length) {
             return DropReason.DNS;
@@ -227,6 +232,14 @@ public final class DnsMessage {
         return nameText;
     }
 
+    /** The same without the last dot: {@code www.example.test}, or empty for the root. */
+    public String hostName() {
+        if (hostText == null) {
+            hostText = new String(name, 0, Math.max(0, nameLength - 1), StandardCharsets.ISO_8859_1);
+        }
+        return hostText;
+    }
+
     /** The type asked for. */
     public int type() {
         return type;
@@ -257,9 +270,19 @@ public final class DnsMessage {
         return length;
     }
 
-    /** A copy of the message. */
-    public byte[] copy() {
-        return bytes.asSlice(offset, length).toArray(ValueLayout.JAVA_BYTE);
+    /**
+     * The message in an array of its own, which it is read from until something else is parsed: the same at each call,
+     * and not to be changed.
+     */
+    public byte[] own() {
+        if (own == null) {
+            own = new byte[length];
+            MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, offset, own, 0, length);
+            bytes = MemorySegment.ofArray(own);
+            offset = 0;
+            end = length;
+        }
+        return own;
     }
 
     /**

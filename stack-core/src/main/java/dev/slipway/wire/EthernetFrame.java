@@ -20,8 +20,7 @@ public final class EthernetFrame {
     public static final int TYPE_ARP = 0x0806;
     public static final int TYPE_IPV6 = 0x86DD;
 
-    private static final int DESTINATION = 0;
-    private static final int SOURCE = 6;
+    private static final int REST_OF_SOURCE = 8;
     private static final int TYPE = 12;
 
     private long destination;
@@ -38,16 +37,17 @@ public final class EthernetFrame {
         if (length < HEADER_LENGTH) {
             return DropReason.RUNT;
         }
-        destination = BigEndian.u48(bytes, offset + DESTINATION);
-        source = BigEndian.u48(bytes, offset + SOURCE);
+        long addresses = BigEndian.i64(bytes, offset);
+        destination = addresses >>> 16;
+        source = (addresses & 0xFFFF) << 32 | BigEndian.u32(bytes, offset + REST_OF_SOURCE);
         type = BigEndian.u16(bytes, offset + TYPE);
         return MacAddress.isGroup(source) || source == 0 ? DropReason.SOURCE_MAC : DropReason.NONE;
     }
 
     /** Writes a header. */
     public static void write(MemorySegment bytes, long offset, long destination, long source, int type) {
-        BigEndian.putU48(bytes, offset + DESTINATION, destination);
-        BigEndian.putU48(bytes, offset + SOURCE, source);
+        BigEndian.putI64(bytes, offset, destination << 16 | source >>> 32);
+        BigEndian.putI32(bytes, offset + REST_OF_SOURCE, (int) source);
         BigEndian.putU16(bytes, offset + TYPE, type);
     }
 

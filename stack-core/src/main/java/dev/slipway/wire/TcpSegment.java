@@ -43,14 +43,8 @@ public final class TcpSegment {
     private static final int OPTION_NO_OPERATION = 1;
     private static final int MAX_WINDOW_SCALE = 14;
 
-    private static final int SOURCE_PORT = 0;
-    private static final int DESTINATION_PORT = 2;
-    private static final int SEQUENCE = 4;
     private static final int ACKNOWLEDGEMENT = 8;
     private static final int DATA_OFFSET = 12;
-    private static final int FLAGS = 13;
-    private static final int WINDOW = 14;
-    private static final int URGENT = 18;
 
     private MemorySegment bytes = MemorySegment.NULL;
     private int sourcePort;
@@ -102,12 +96,14 @@ public final class TcpSegment {
             }
         }
         this.bytes = bytes;
-        sourcePort = BigEndian.u16(bytes, offset + SOURCE_PORT);
-        destinationPort = BigEndian.u16(bytes, offset + DESTINATION_PORT);
-        sequence = BigEndian.i32(bytes, offset + SEQUENCE);
-        acknowledgement = BigEndian.i32(bytes, offset + ACKNOWLEDGEMENT);
-        flags = BigEndian.u8(bytes, offset + FLAGS) & 0x3F;
-        window = BigEndian.u16(bytes, offset + WINDOW);
+        long portsAndSequence = BigEndian.i64(bytes, offset);
+        sourcePort = (int) (portsAndSequence >>> 48);
+        destinationPort = (int) (portsAndSequence >>> 32) & 0xFFFF;
+        sequence = (int) portsAndSequence;
+        long rest = BigEndian.i64(bytes, offset + ACKNOWLEDGEMENT);
+        acknowledgement = (int) (rest >>> 32);
+        flags = (int) rest >>> 16 & 0x3F;
+        window = (int) rest & 0xFFFF;
         payloadOffset = offset + headerLength;
         payloadLength = length - headerLength;
         hasMaximumSegmentSize = false;
@@ -215,13 +211,12 @@ public final class TcpSegment {
             int window,
             int headerLength,
             int pseudo) {
-        BigEndian.putI32(bytes, offset + SOURCE_PORT, ports);
-        BigEndian.putI32(bytes, offset + SEQUENCE, sequence);
-        BigEndian.putI32(bytes, offset + ACKNOWLEDGEMENT, acknowledgement);
-        BigEndian.putU16(bytes, offset + DATA_OFFSET, headerLength << 10 | flags);
-        BigEndian.putU16(bytes, offset + WINDOW, window);
-        BigEndian.putU16(bytes, offset + CHECKSUM, pseudo);
-        BigEndian.putU16(bytes, offset + URGENT, 0);
+        BigEndian.putI64(bytes, offset, (long) ports << 32 | sequence & 0xFFFF_FFFFL);
+        BigEndian.putI64(
+                bytes,
+                offset + ACKNOWLEDGEMENT,
+                (long) acknowledgement << 32 | (headerLength << 10 | flags & 0xFFFFL) << 16 | window & 0xFFFF);
+        BigEndian.putI32(bytes, offset + CHECKSUM, pseudo << 16);
     }
 
     public boolean has(int flag) {

@@ -117,10 +117,7 @@ public final class UdpDatagram {
     }
 
     private static void writePorts(MemorySegment bytes, long offset, int sourcePort, int destinationPort, int length) {
-        BigEndian.putU16(bytes, offset + SOURCE_PORT, sourcePort);
-        BigEndian.putU16(bytes, offset + DESTINATION_PORT, destinationPort);
-        BigEndian.putU16(bytes, offset + LENGTH, length);
-        BigEndian.putU16(bytes, offset + CHECKSUM, 0);
+        BigEndian.putI64(bytes, offset, (long) sourcePort << 48 | (long) destinationPort << 32 | (long) length << 16);
     }
 
     private static void complete(MemorySegment bytes, long offset, int length, int pseudo) {

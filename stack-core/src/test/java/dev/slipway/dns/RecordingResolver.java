@@ -1,6 +1,7 @@
 package dev.slipway.dns;
 
 import dev.slipway.seam.NameResolver;
+import dev.slipway.wire.DnsMessage;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -18,8 +19,8 @@ final class RecordingResolver implements NameResolver {
     final List<Asked> asked = new ArrayList<>();
 
     @Override
-    public void resolve(byte[] query, boolean stream, Answer answer) {
-        asked.add(new Asked(query, stream, answer));
+    public void resolve(DnsMessage query, boolean stream, Answer answer) {
+        asked.add(new Asked(query.own(), stream, answer));
     }
 
     /** Takes the oldest query. */

@@ -1,5 +1,7 @@
 package dev.slipway.testing;
 
+import dev.slipway.wire.DnsMessage;
+import dev.slipway.wire.DropReason;
 import java.io.ByteArrayOutputStream;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -18,6 +20,15 @@ public final class DnsBuilder {
     private int additionalCount;
 
     private DnsBuilder() {}
+
+    /** A message as a name server hands it on: parsed. */
+    public static DnsMessage parsed(byte[] message) {
+        DnsMessage parsed = new DnsMessage();
+        if (parsed.parse(MemorySegment.ofArray(message), 0, message.length) != DropReason.NONE) {
+            throw new IllegalArgumentException("a message that no name server hands on");
+        }
+        return parsed;
+    }
 
     /** A query for records of a type (1: A, 28: AAAA, 12: PTR …) in class IN. */
     public static DnsBuilder query(String name, int type) {

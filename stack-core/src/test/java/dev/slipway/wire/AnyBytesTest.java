@@ -147,7 +147,7 @@ final class AnyBytesTest {
         DnsMessage dns = new DnsMessage();
         if (dns.parse(segment, from, length) == DropReason.NONE) {
             assertThat(dns.length()).isBetween(17, length);
-            assertThat(dns.copy()).hasSize(dns.length());
+            assertThat(dns.own()).hasSize(dns.length());
             assertThat(dns.name()).isNotNull();
             assertThat(dns.maxUdpLength()).isBetween(512, UdpDatagram.MAX_PAYLOAD);
             assertThat(dns.respond(DnsMessage.REFUSED)).hasSizeGreaterThanOrEqualTo(17);

@@ -255,7 +255,7 @@ final class ReadPacketsTest {
         assertThat(query.type()).isEqualTo(DnsMessage.TYPE_A);
         assertThat(query.recordClass()).isEqualTo(DnsMessage.CLASS_IN);
         assertThat(query.isResponse()).isFalse();
-        assertThat(query.copy()).isEqualTo(bytes);
+        assertThat(query.own()).isEqualTo(bytes);
 
         byte[] response =
                 query.respond(DnsMessage.TYPE_A, IpAddress.ofV4(SOURCE).toBytes(), 60);
