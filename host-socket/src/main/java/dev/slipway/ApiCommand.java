@@ -113,7 +113,7 @@ final class ApiCommand implements Command {
             boolean udp = port.endsWith("/udp");
             boolean unix = port.startsWith("/") || port.startsWith("./");
             String local = udp || port.endsWith("/tcp") ? port.substring(0, port.length() - 4) : port;
-            if (local.matches("[0-9]+")) {
+            if (local.matches("[0-9]+(-[0-9]+)?")) {
                 local = "localhost:" + local;
             }
             client.ask(

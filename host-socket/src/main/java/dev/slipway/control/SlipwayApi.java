@@ -20,6 +20,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Our own endpoints, below {@code /v1/}; {@code /v1/openapi.json} describes them.
@@ -29,6 +31,7 @@ import java.util.function.Supplier;
 public final class SlipwayApi implements ControlApi {
 
     private static final String PORTS = "/v1/ports";
+    private static final Pattern RANGE = Pattern.compile("(.*:)([0-9]{1,5})-([0-9]{1,5})");
     private static final int MAX_FLOWS = 10_000;
 
     private final Supplier<Status> status;
@@ -133,11 +136,29 @@ public final class SlipwayApi implements ControlApi {
             throw new ApiException(400, "bad-value", "the query must say what: local=127.0.0.1:8000&protocol=tcp");
         }
         try {
-            ports.unpublish(protocol, local);
+            ports.unpublish(protocol, protocol == Protocol.UNIX ? List.of(local) : each(local));
             return ApiResponse.empty(204);
         } catch (PublishException e) {
             throw refused(e);
         }
+    }
+
+    /** Each port of a range, or the only one, in the form of the list. */
+    private static List<String> each(String local) throws ApiException {
+        Matcher range = RANGE.matcher(local);
+        if (!range.matches()) {
+            return List.of(local);
+        }
+        int first = Integer.parseInt(range.group(2));
+        int last = Integer.parseInt(range.group(3));
+        if (last < first || last > 65_535) {
+            throw new ApiException(400, "bad-value", "'" + local + "' is no range of ports");
+        }
+        List<String> locals = new ArrayList<>();
+        for (int port = first; port <= last; port++) {
+            locals.add(range.group(1) + port);
+        }
+        return locals;
     }
 
     private static ApiException refused(PublishException e) {

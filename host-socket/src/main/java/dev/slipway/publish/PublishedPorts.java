@@ -152,21 +152,32 @@ public final class PublishedPorts implements AutoCloseable {
      * @param local as {@link PortRequest#local} or, where it was asked for without an address, as that of any address
      */
     public void unpublish(Protocol protocol, String local) throws PublishException {
+        unpublish(protocol, List.of(local));
+    }
+
+    /** Takes back ports: all of them or, if nothing is published at one of them, none. */
+    public void unpublish(Protocol protocol, List<String> locals) throws PublishException {
         call(() -> {
-            Entry entry = listening.get(new Key(protocol, local));
-            for (Entry each : entries) {
-                if (entry == null
-                        && each.request.protocol() == protocol
-                        && each.request.local().equals(local)) {
-                    entry = each;
-                }
+            List<Entry> found = new ArrayList<>();
+            for (String local : locals) {
+                found.add(find(protocol, local));
             }
-            if (entry == null) {
-                throw new PublishException(Reason.UNKNOWN, "nothing is published at " + local + "/" + protocol);
-            }
-            remove(entry);
+            found.forEach(this::remove);
             return null;
         });
+    }
+
+    private Entry find(Protocol protocol, String local) throws PublishException {
+        Entry entry = listening.get(new Key(protocol, local));
+        for (Entry each : entry == null ? entries : List.<Entry>of()) {
+            if (each.request.protocol() == protocol && each.request.local().equals(local)) {
+                entry = each;
+            }
+        }
+        if (entry == null) {
+            throw new PublishException(Reason.UNKNOWN, "nothing is published at " + local + "/" + protocol);
+        }
+        return entry;
     }
 
     /** Takes back all that somebody asked for. */

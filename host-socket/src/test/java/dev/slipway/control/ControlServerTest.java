@@ -137,6 +137,10 @@ class ControlServerTest {
                 "GET /v1/../v1/status HTTP/1.1 | 404 | not-found",
                 "POST /v1/status HTTP/1.1 | 405 | method-not-allowed",
                 "DELETE /v1/status HTTP/1.1 | 405 | method-not-allowed",
+                "DELETE /v1/ports?local=localhost:90-80 HTTP/1.1 | 400 | bad-value",
+                "DELETE /v1/ports?local=localhost:1-65536 HTTP/1.1 | 400 | bad-value",
+                "DELETE /v1/ports HTTP/1.1 | 400 | bad-value",
+                "DELETE /v1/ports?local=80&protocol=sctp HTTP/1.1 | 400 | bad-value",
                 "hello | 400 | not-http"
             })
     void whatIsNotThereGetsATypedError(String line, int status, String code) throws IOException {
