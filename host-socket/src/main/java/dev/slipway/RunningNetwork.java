@@ -174,6 +174,7 @@ final class RunningNetwork implements AutoCloseable {
         counters.put("framesOversize", link.oversizeFromGuest());
         counters.put("badFrameLengths", link.badLengthsFromGuest());
         counters.put("badOffloadsFromGuest", link.badOffloadsFromGuest());
+        counters.put("ringsBroken", link.brokenRings());
         counters.put("handshakesFailed", link.failedHandshakes());
         counters.put("linkFailures", link.failures());
     }

@@ -8,11 +8,11 @@ enum SettingKey {
             "SCHEME:PATH",
             Kind.LIST,
             "Where a VM connects; Slipway creates it. The scheme says how frames come: qemu:PATH is a socket for"
-                    + " QEMU's -netdev stream, qemu-tcp:[HOST:]PORT the same on TCP, vpnkit:PATH and hyperkit:PATH are"
-                    + " VPNKit's protocol and gvproxy's, dgram:PATH, vfkit:PATH and bess:PATH carry a frame in each"
-                    + " packet (Linux), tap:NETNS[/IF] is a TAP device in a network namespace, fd:N[/PROTOCOL] a socket"
-                    + " that the program was started with, stdio:[PROTOCOL] its standard input and output. May be given"
-                    + " several times, each VM has a network of its own."),
+                + " QEMU's -netdev stream, qemu-tcp:[HOST:]PORT the same on TCP, vpnkit:PATH and hyperkit:PATH are"
+                + " VPNKit's protocol and gvproxy's, dgram:PATH, vfkit:PATH and bess:PATH carry a frame in each packet"
+                + " (Linux), vhost-user:PATH the VM's own memory (Linux), tap:NETNS[/IF] is a TAP device in a network"
+                + " namespace, fd:N[/PROTOCOL] a socket that the program was started with, stdio:[PROTOCOL] its"
+                + " standard input and output. May be given several times, each VM has a network of its own."),
     ONE_OFF("", Kind.SWITCH, "Serves each VM until its connection ends, and then ends itself, with exit code 0."),
     API("PATH", Kind.ONE, "Unix socket of the control API (mode 0600). Default: none"),
     PUBLISH(

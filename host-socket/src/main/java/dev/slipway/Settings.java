@@ -84,7 +84,6 @@ public record Settings(
     private static final List<String> UDP_NATS = List.of("full-cone", "symmetric");
     private static final List<String> LOG_LEVELS = List.of("error", "warn", "info", "debug", "trace");
     private static final List<String> STREAM_PROTOCOLS = List.of("qemu", "gvproxy", "hyperkit", "vpnkit");
-    private static final List<String> LATER_SCHEMES = List.of("vhost-user");
 
     public Settings {
         vms = List.copyOf(vms);
@@ -179,9 +178,6 @@ public record Settings(
         if (colon < 1 || scheme.contains("/")) {
             throw value.wrong("'" + value.text() + "' is not SCHEME:PATH, for example qemu:/tmp/vm.sock");
         }
-        if (LATER_SCHEMES.contains(scheme)) {
-            throw value.wrong("not yet supported: " + scheme + " (supported: " + ChannelScheme.labels() + ")");
-        }
         Optional<ChannelScheme> known = ChannelScheme.of(scheme);
         if (known.isEmpty()) {
             throw value.wrong("unknown scheme '" + scheme + "' (supported: " + ChannelScheme.labels() + ")");
@@ -190,7 +186,7 @@ public record Settings(
         return new VmChannel(
                 known.get(),
                 switch (known.get()) {
-                    case QEMU, HYPERKIT, VPNKIT, DGRAM, VFKIT, BESS ->
+                    case QEMU, HYPERKIT, VPNKIT, DGRAM, VFKIT, BESS, VHOST_USER ->
                         path(value, place).toString();
                     case QEMU_TCP -> tcp(value, place);
                     case CONNECT -> connection(value, place);

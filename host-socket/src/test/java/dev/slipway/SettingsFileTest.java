@@ -129,8 +129,7 @@ class SettingsFileTest {
                         "vm: qemu:/a\nno-host-access: 'true'\n",
                         ":2: no-host-access: must be true or false"),
                 Arguments.of("element of a list", "vm:\n  - qemu:/a\n  - qemu:/a\n", ":3: vm: two VMs on one socket"),
-                Arguments.of(
-                        "scheme", "vm:\n  - qemu:/a\n  - vhost-user:/b\n", ":3: vm: not yet supported: vhost-user"),
+                Arguments.of("scheme", "vm:\n  - qemu:/a\n  - vhost-net:/b\n", ":3: vm: unknown scheme 'vhost-net'"),
                 Arguments.of("subnet", "vm: qemu:/a\nsubnet: 10.0.0.0/31\n", ":2: subnet: a prefix of /31"),
                 Arguments.of(
                         "gateway",

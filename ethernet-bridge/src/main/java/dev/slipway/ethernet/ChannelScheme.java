@@ -20,6 +20,8 @@ public enum ChannelScheme {
     VFKIT("vfkit", true),
     /** Packets on a connection, of BESS and User Mode Linux: behind the colon stands the path of a Unix socket. */
     BESS("bess", true),
+    /** The rings of a VM's own memory, by vhost-user: behind the colon stands the path of a Unix socket. */
+    VHOST_USER("vhost-user", true),
     /** A TAP device in a network namespace of this host: behind the colon stands {@code NETNS[/IF]}. */
     TAP("tap", false),
     /** A connection of the control API that asked for {@code /connect}: behind the colon stands {@code NAME[/PROTOCOL]}. */

@@ -15,6 +15,7 @@ public final class LinkCounters {
     private long failures;
     private long badOffloads;
     private long failedHandshakes;
+    private long brokenRings;
 
     /** A frame came from the guest. */
     public void fromGuest(int frameLength) {
@@ -73,6 +74,11 @@ public final class LinkCounters {
     /** The receiver threw. */
     public void failure() {
         failures++;
+    }
+
+    /** The guest wrote into a ring what cannot be. */
+    public void brokenRing() {
+        brokenRings++;
     }
 
     /** A frame came with offload fields that cannot be. */
@@ -134,5 +140,10 @@ public final class LinkCounters {
     /** Frames whose virtio-net header contradicts itself, the frame, or what was agreed; each was dropped. */
     public long badOffloadsFromGuest() {
         return badOffloads;
+    }
+
+    /** Rings of vhost-user whose contents could not be; each was left alone until it was started anew. */
+    public long brokenRings() {
+        return brokenRings;
     }
 }

@@ -65,6 +65,7 @@ public final class Sockets {
     private static final int MSG_DONTWAIT = 0x40;
     private static final int MSG_NOSIGNAL = 0x4000;
     private static final int MSG_ERRQUEUE = 0x2000;
+    private static final int MSG_CMSG_CLOEXEC = 0x40000000;
 
     /** Where the size of the send buffer lies in what SO_MEMINFO gives: SK_MEMINFO_SNDBUF (linux/sock_diag.h). */
     private static final int MEMINFO_SNDBUF = 12;
@@ -334,5 +335,21 @@ public final class Sockets {
             message.received(length);
         }
         return length;
+    }
+
+    /**
+     * Receives bytes of a Unix stream, and the descriptors that were sent along with the first of them: the number of
+     * bytes, 0 at the end of the stream. The target is native memory. Bytes with descriptors of their own are never
+     * received together with others.
+     */
+    public int receive(int fd, MemorySegment target, long offset, long length, ReceivedDescriptors descriptors) {
+        Objects.checkFromIndexSize(offset, length, target.byteSize());
+        int bytes = (int) kernel.call(
+                Number.RECVMSG,
+                fd,
+                descriptors.prepare(target.address() + offset, length),
+                MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        descriptors.received(bytes >= 0);
+        return bytes;
     }
 }

@@ -96,7 +96,8 @@ final class SystemCall {
         ACCEPT4(288, 242),
         RECVMMSG(299, 243),
         SENDMMSG(307, 269),
-        SETNS(308, 268);
+        SETNS(308, 268),
+        STATX(332, 291);
 
         private static final String ARCHITECTURE = System.getProperty("os.arch", "");
 

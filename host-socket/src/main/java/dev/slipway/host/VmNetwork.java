@@ -23,6 +23,7 @@ import dev.slipway.posix.Errno;
 import dev.slipway.posix.Sockets;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.tap.TapLink;
+import dev.slipway.vhost.VhostLink;
 import io.netty.channel.EventLoop;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import java.io.IOException;
@@ -221,6 +222,11 @@ public final class VmNetwork implements AutoCloseable {
                 handed.add(link);
                 yield new Channel(link, receiver -> link.serve(channel.toString(), receiver));
             }
+            case VHOST_USER -> {
+                mustBeNative(channel, "recvmsg with descriptors, mmap");
+                VhostLink link = new VhostLink(loop, mtu);
+                yield new Channel(link, receiver -> link.listen(channel.path(), receiver));
+            }
             case FD -> inherited(channel, loop, mtu);
             case STDIO -> stdio(channel, stream(channel.place(), loop, mtu));
             case TAP -> {
@@ -274,16 +280,20 @@ public final class VmNetwork implements AutoCloseable {
     }
 
     private Channel packets(VmChannel channel, EventLoop loop, Kind kind, int mtu) throws SocketPathException {
+        mustBeNative(channel, "recvmmsg, sendmmsg");
+        PacketLink link = new PacketLink(loop, kind, mtu);
+        return new Channel(link, receiver -> link.listen(channel.path(), receiver));
+    }
+
+    private void mustBeNative(VmChannel channel, String calls) throws SocketPathException {
         if (transport != Transport.NATIVE) {
             throw new SocketPathException(
                     channel.place(),
                     Reason.NOT_SUPPORTED,
                     channel.scheme().label()
-                            + " needs system calls of Linux on x86-64 or aarch64 (recvmmsg, sendmmsg) and"
+                            + " needs system calls of Linux on x86-64 or aarch64 (" + calls + ") and"
                             + " --transport native, not " + transport.name().toLowerCase(Locale.ROOT));
         }
-        PacketLink link = new PacketLink(loop, kind, mtu);
-        return new Channel(link, receiver -> link.listen(channel.path(), receiver));
     }
 
     private static Channel listening(VmChannel channel, StreamLink link) {
