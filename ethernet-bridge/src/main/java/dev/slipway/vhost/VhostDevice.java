@@ -216,7 +216,8 @@ final class VhostDevice {
 
     // --- rings --------------------------------------------------------------------------------------------------
 
-    private Vring ring(long index) throws ProtocolViolation {
+    /** The ring that a message names. */
+    private Vring named(long index) throws ProtocolViolation {
         if (index >= RINGS) {
             throw new ProtocolViolation("ring " + index + " of " + RINGS);
         }
@@ -224,7 +225,7 @@ final class VhostDevice {
     }
 
     private Answer ofRing(ControlMessage message) throws ProtocolViolation {
-        Vring ring = ring(message.u32(0));
+        Vring ring = named(message.u32(0));
         switch (message.request()) {
             case ControlMessage.SET_VRING_NUM -> ring.size(message.u32(4));
             case ControlMessage.SET_VRING_BASE -> ring.base(message.u32(4));
@@ -244,7 +245,7 @@ final class VhostDevice {
         long word = message.u64(0);
         boolean none = (word & ControlMessage.NO_DESCRIPTOR) != 0;
         int index = (int) (word & 0xFF);
-        Vring ring = ring(index);
+        Vring ring = named(index);
         expect(message, passed, none ? 0 : 1);
         if (none) {
             switch (message.request()) {

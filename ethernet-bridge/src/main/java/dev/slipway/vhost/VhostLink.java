@@ -223,6 +223,9 @@ public final class VhostLink implements GuestLink {
             gone(protocol(e));
         } catch (InternalError e) {
             gone(memoryGone());
+        } catch (RuntimeException e) {
+            failures.log("message", e);
+            gone("a defect while handling a message: " + e);
         }
     }
 

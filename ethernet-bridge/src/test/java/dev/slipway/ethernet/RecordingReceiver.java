@@ -10,13 +10,16 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 /** Keeps what a link delivers, for a test's own thread to wait for. */
-final class RecordingReceiver implements GuestLink.Receiver {
+public final class RecordingReceiver implements GuestLink.Receiver {
 
-    final BlockingQueue<String> events = new LinkedBlockingQueue<>();
-    final BlockingQueue<byte[]> frames = new LinkedBlockingQueue<>();
-    final BlockingQueue<Integer> batches = new LinkedBlockingQueue<>();
+    public final BlockingQueue<String> events = new LinkedBlockingQueue<>();
+    public final BlockingQueue<byte[]> frames = new LinkedBlockingQueue<>();
+    public final BlockingQueue<Integer> batches = new LinkedBlockingQueue<>();
     /** What to do with each frame, on the event loop. */
-    volatile Consumer<Frame> onFrame = frame -> {};
+    public volatile Consumer<Frame> onFrame = frame -> {};
+
+    /** What to do at the end of each batch, on the event loop. */
+    public volatile Runnable onEndOfBatch = () -> {};
 
     private int inBatch;
 
@@ -36,6 +39,7 @@ final class RecordingReceiver implements GuestLink.Receiver {
     public void endOfBatch() {
         batches.add(inBatch);
         inBatch = 0;
+        onEndOfBatch.run();
     }
 
     @Override
@@ -48,13 +52,15 @@ final class RecordingReceiver implements GuestLink.Receiver {
         events.add("detached: " + reason);
     }
 
-    byte[] nextFrame() throws InterruptedException {
+    /** The next frame, within 20 seconds. */
+    public byte[] nextFrame() throws InterruptedException {
         byte[] frame = frames.poll(20, TimeUnit.SECONDS);
         assertThat(frame).as("a frame within 20 s; other events: %s", events).isNotNull();
         return frame;
     }
 
-    String nextEvent() throws InterruptedException {
+    /** The next event, within 20 seconds. */
+    public String nextEvent() throws InterruptedException {
         String event = events.poll(20, TimeUnit.SECONDS);
         assertThat(event).as("an event within 20 s").isNotNull();
         return event;

@@ -25,23 +25,24 @@ public final class PassedDescriptors {
         }
     }
 
-    /** Sends bytes to the peer of a connected socket, and a descriptor with them. */
-    public static void send(int socket, byte[] bytes, int descriptor) throws IOException {
+    /** Sends bytes to the peer of a connected socket, and descriptors with them. */
+    public static void send(int socket, byte[] bytes, int... descriptors) throws IOException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment payload = arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes);
             MemorySegment vector = arena.allocate(16, 8);
             vector.set(ValueLayout.JAVA_LONG, 0, payload.address());
             vector.set(ValueLayout.JAVA_LONG, 8, bytes.length);
-            MemorySegment control = arena.allocate(24, 8);
-            control.set(ValueLayout.JAVA_LONG, 0, 20);
+            long controlLength = 16 + 4L * descriptors.length;
+            MemorySegment control = arena.allocate(controlLength, 8);
+            control.set(ValueLayout.JAVA_LONG, 0, controlLength);
             control.set(ValueLayout.JAVA_INT, 8, Sockets.SOL_SOCKET);
             control.set(ValueLayout.JAVA_INT, 12, SCM_RIGHTS);
-            control.set(ValueLayout.JAVA_INT, 16, descriptor);
+            MemorySegment.copy(descriptors, 0, control, ValueLayout.JAVA_INT, 16, descriptors.length);
             MemorySegment message = arena.allocate(56, 8);
             message.set(ValueLayout.JAVA_LONG, 16, vector.address());
             message.set(ValueLayout.JAVA_LONG, 24, 1);
             message.set(ValueLayout.JAVA_LONG, 32, control.address());
-            message.set(ValueLayout.JAVA_LONG, 40, 24);
+            message.set(ValueLayout.JAVA_LONG, 40, descriptors.length == 0 ? 0 : controlLength);
             check(new SystemCall().call(Number.SENDMSG, socket, message.address(), MSG_NOSIGNAL));
         }
     }

@@ -1,8 +1,10 @@
 package dev.slipway.guest;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.sun.net.httpserver.HttpServer;
+import dev.slipway.guest.QemuMachine.Attachment;
 import dev.slipway.guest.QemuMachine.Console;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -10,11 +12,13 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.HexFormat;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -44,7 +48,7 @@ class QemuGuestTest {
         boolean privileged = Prerequisites.missingForNamespaces().isEmpty();
         try (HostMachine host = privileged ? HostMachine.start(BACKEND) : HostMachine.startWithoutPrivileges(BACKEND);
                 Servers servers = Servers.start(host)) {
-            QemuMachine machine = new QemuMachine(directory);
+            QemuMachine machine = new QemuMachine(directory, Attachment.STREAM);
             Console first = machine.run(host.host(), host.socket(), servers.commands(), FIRST_RUN);
             assertThat(first.said("exit")).as("exit status of %s", first).isEqualTo("0");
             String lease = first.said("lease");
@@ -56,6 +60,30 @@ class QemuGuestTest {
                     host.host(), host.socket(), QemuMachine.LEASE + "ping -c 2 " + BACKEND.host(), SECOND_RUN);
             assertThat(second.said("exit")).as("exit status of %s", second).isEqualTo("0");
             assertThat(second.said("lease")).as("the lease after a restart").isEqualTo(lease);
+        }
+    }
+
+    /** By vhost-user: 64 MiB each way, the driver unloaded and loaded again, the machine reset, and the next machine. */
+    @Test
+    @Timeout(120)
+    void machineOnItsOwnMemoryIsOnlineAndSoItIsAfterEachReset(@TempDir Path directory) throws IOException {
+        assumeTrue(BACKEND == Backend.SLIPWAY, "one socket of a peer's is for one kind of guest");
+        try (HostMachine host = HostMachine.startWithoutPrivileges(BACKEND, "--vm", "vhost-user:{folder}/vhost.sock");
+                Servers servers = Servers.start(host)) {
+            Path socket = host.directory().resolve("vhost.sock");
+            Await.until("the backend listens on " + socket, SECOND_RUN, () -> Files.exists(socket));
+            QemuMachine machine = new QemuMachine(directory, Attachment.VHOST_USER);
+            Console console = machine.run(host.host(), socket, servers.commandsWithResets(), FIRST_RUN);
+            assertThat(console.said("exit")).as("exit status of %s", console).isEqualTo("0");
+            assertThat(console.said("lease")).startsWith(BACKEND.subnet());
+            assertThat(console.said("down")).isEqualTo(servers.digest());
+            assertThat(console.said("up")).isEqualTo(servers.digest());
+            assertThat(console.said("driver")).isEqualTo("again");
+            assertThat(console.said("boot")).isEqualTo("again");
+            BackendStatus status = host.status();
+            assertThat(status.count("ringsBroken")).isZero();
+            assertThat(status.count("badOffloadsFromGuest")).isZero();
+            assertThat(host.backendOutput()).contains("guest attached").doesNotContain("ERROR");
         }
     }
 
@@ -73,6 +101,13 @@ class QemuGuestTest {
                 exchange.getResponseBody().write(payload.first(BULK).array(), 0, BULK);
                 exchange.close();
             });
+            AtomicInteger starts = new AtomicInteger();
+            web.createContext("/starts", exchange -> {
+                byte[] count = Integer.toString(starts.incrementAndGet()).getBytes(StandardCharsets.US_ASCII);
+                exchange.sendResponseHeaders(200, count.length);
+                exchange.getResponseBody().write(count);
+                exchange.close();
+            });
             web.start();
             ServerSocketChannel uploads = place.listen(bind, 0);
             Payload.Background.start(new AtomicLong(), () -> answerWithDigest(uploads));
@@ -81,6 +116,24 @@ class QemuGuestTest {
             String name = host.hasInternet() ? "www.example.test" : "host.docker.internal";
             String address = host.hasInternet() ? HostMachine.INTERNET : BACKEND.host();
             return new Servers(web, uploads, name, address, hex(digest));
+        }
+
+        /** At the first start all of it and a reset; at the second, which the web server tells from it, not much. */
+        String commandsWithResets() throws IOException {
+            String base = "http://" + BACKEND.host() + ":" + web.getAddress().getPort();
+            return """
+                %sif [ $(wget -q -O - %s/starts) = 2 ]; then echo "@@ boot again"; exit 0; fi
+                """.formatted(QemuMachine.LEASE, base)
+                    + commands().replace(QemuMachine.LEASE, "")
+                    + """
+                    ip link set eth0 down
+                    rmmod virtio_net
+                    insmod /modules/virtio_net
+                    ip link set eth0 up
+                    %sping -c 2 %s
+                    echo "@@ driver again"
+                    reboot -f
+                    """.formatted(QemuMachine.LEASE, BACKEND.host());
         }
 
         String commands() throws IOException {

@@ -55,10 +55,49 @@ final class QemuMachine {
 
     private final KernelPackage kernel;
     private final Path directory;
+    private final Attachment attachment;
     private boolean useKvm;
 
-    QemuMachine(Path directory) throws IOException {
+    /** How the machine's network card comes to the backend. */
+    enum Attachment {
+        /** Frames on a stream; a guest that resets itself has come to its end. */
+        STREAM(List.of("-machine", "q35", "-no-reboot"), "stream,id=n,server=off,addr.type=unix,addr.path=", ""),
+        /**
+         * Rings in the guest's memory; a guest that resets itself starts again. QEMU 7.2 ends with a segmentation fault
+         * when it emulates a processor and the card of vhost-user has interrupts of its own (MSI-X).
+         */
+        VHOST_USER(
+                List.of(
+                        "-machine",
+                        "q35,memory-backend=m",
+                        "-object",
+                        "memory-backend-memfd,id=m,size=384M,share=on",
+                        "-netdev",
+                        "vhost-user,id=n,chardev=c"),
+                "socket,id=c,path=",
+                ",vectors=0");
+
+        private final List<String> options;
+        private final String place;
+        private final String card;
+
+        Attachment(List<String> options, String place, String card) {
+            this.options = options;
+            this.place = place;
+            this.card = card;
+        }
+
+        private List<String> options(Path socket) {
+            List<String> words = new ArrayList<>(options);
+            words.addAll(List.of(this == STREAM ? "-netdev" : "-chardev", place + socket));
+            words.addAll(List.of("-device", "virtio-net-pci,netdev=n,romfile=,mac=" + MAC + card));
+            return words;
+        }
+    }
+
+    QemuMachine(Path directory, Attachment attachment) throws IOException {
         this.directory = directory;
+        this.attachment = attachment;
         kernel = new KernelPackage(Path.of(System.getenv(KERNEL_VARIABLE)));
         useKvm = isKvmLikely();
     }
@@ -103,14 +142,12 @@ final class QemuMachine {
     }
 
     private List<String> command(Path socket, Path files, String accelerator) {
-        List<String> words =
-                new ArrayList<>(List.of("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot"));
-        words.addAll(List.of("-machine", "q35", "-accel", accelerator, "-cpu", "max", "-smp", "1", "-m", "384M"));
+        List<String> words = new ArrayList<>(List.of("qemu-system-x86_64", "-nodefaults", "-no-user-config"));
+        words.addAll(List.of("-accel", accelerator, "-cpu", "max", "-smp", "1", "-m", "384M"));
         words.addAll(List.of("-display", "none", "-serial", "stdio"));
         words.addAll(List.of("-kernel", kernel.image().toString(), "-initrd", files.toString()));
         words.addAll(List.of("-append", "console=ttyS0 quiet panic=-1 mitigations=off rdinit=/init"));
-        words.addAll(List.of("-netdev", "stream,id=n,server=off,addr.type=unix,addr.path=" + socket));
-        words.addAll(List.of("-device", "virtio-net-pci,netdev=n,romfile=,mac=" + MAC));
+        words.addAll(attachment.options(socket));
         return words;
     }
 
