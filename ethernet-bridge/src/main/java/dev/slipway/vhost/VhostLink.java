@@ -33,8 +33,8 @@ import org.slf4j.LoggerFactory;
  * <p>The guest is attached from when both its rings are started and enabled, until the connection ends or a ring breaks.
  * A pause of the VM, a change of its memory and a reset of its driver do not detach it: meanwhile there is no room.
  *
- * <p>One front-end at a time. The next one waits {@link StreamLink#GRACE_MILLIS} for the end of the one before and is
- * then closed and counted.
+ * <p>One front-end at a time. The next one waits {@link StreamLink#GRACE_MILLIS} for the end of the one before, or until
+ * another comes, and is then closed and counted.
  *
  * <p>Limits: {@value #TURN_BYTES} bytes of frames are written in a turn before data that can wait has to wait; {@link
  * ToGuestQueue} and {@link FromGuestQueue} have limits of their own.
@@ -173,21 +173,21 @@ public final class VhostLink implements GuestLink {
     }
 
     private void arrived(int fd) {
-        if (waiting != NONE) {
-            counters.refusedConnection();
-            sockets.close(fd);
-        } else if (socket == null) {
+        if (socket == null) {
             connected(fd);
-        } else {
-            waiting = fd;
-            patience = loop.schedule(
-                    () -> {
-                        counters.refusedConnection();
-                        dismissWaiting();
-                    },
-                    StreamLink.GRACE_MILLIS,
-                    TimeUnit.MILLISECONDS);
+            return;
         }
+        if (waiting != NONE) {
+            // Whose end nobody has noticed yet, if it is the same VM manager that comes again and again.
+            refuseWaiting();
+        }
+        waiting = fd;
+        patience = loop.schedule(this::refuseWaiting, StreamLink.GRACE_MILLIS, TimeUnit.MILLISECONDS);
+    }
+
+    private void refuseWaiting() {
+        counters.refusedConnection();
+        dismissWaiting();
     }
 
     private void dismissWaiting() {
@@ -244,6 +244,10 @@ public final class VhostLink implements GuestLink {
             attach();
         } else if (active && !wasActive) {
             postReady();
+        }
+        if (isOpen()) {
+            // An interrupt may have been lost with the descriptor that was replaced.
+            device.ring(VhostDevice.TO_GUEST).tell();
         }
         postLook();
     }
@@ -603,6 +607,8 @@ public final class VhostLink implements GuestLink {
             }
         } catch (ProtocolViolation e) {
             goneLater(protocol(e));
+        } catch (InternalError e) {
+            goneLater(memoryGone());
         }
     }
 
