@@ -187,6 +187,11 @@ final class FakeFrontEnd implements AutoCloseable {
         return sockets.read(event, buffer, 0, 8) == 8;
     }
 
+    /** How often an eventfd was written to since the last time. */
+    long signals(int event) {
+        return wasSignalled(event) ? buffer.get(ValueLayout.JAVA_LONG_UNALIGNED, 0) : 0;
+    }
+
     void awaitSignal(int event, String what) {
         long until = System.nanoTime() + PATIENCE;
         while (!wasSignalled(event)) {
