@@ -86,7 +86,8 @@ public final class VhostLink implements GuestLink {
     private long readWhenStarved;
     private boolean readyPosted;
     private boolean lookPosted;
-    private long watchUntil;
+    private boolean watching;
+    private long lastTaken;
     private boolean goingDown;
     private boolean active;
     private boolean detaching;
@@ -322,10 +323,14 @@ public final class VhostLink implements GuestLink {
         try {
             ring.silence();
             if (take(vring) > 0) {
-                watchUntil = System.nanoTime() + WATCH_NANOS;
+                watching = true;
+                lastTaken = System.nanoTime();
                 again(ring);
-            } else if (System.nanoTime() < watchUntil || ring.listen()) {
-                again(ring);
+            } else {
+                watching &= System.nanoTime() - lastTaken < WATCH_NANOS;
+                if (watching || ring.listen()) {
+                    again(ring);
+                }
             }
         } catch (RingViolation e) {
             broken(VhostDevice.FROM_GUEST, e);

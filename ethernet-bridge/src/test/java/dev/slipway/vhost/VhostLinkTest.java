@@ -198,7 +198,6 @@ class VhostLinkTest {
     @ValueSource(longs = {BASIC, BASIC | Features.EVENT_IDX})
     void oneKickAndOneInterruptAreEnoughForManyFrames(long features) throws Exception {
         attach(features);
-        TimeUnit.MILLISECONDS.sleep(1);
         rig.settle();
         guest.signals(guest.calls[1]);
         guest.fromGuest.listen();
