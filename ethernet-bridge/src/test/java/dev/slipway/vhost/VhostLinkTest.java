@@ -159,8 +159,9 @@ class VhostLinkTest {
         int back = 0;
         int total = 3_000;
         while (back < total) {
-            offerBuffers(random, inSeveral, indirect, random.nextInt(40));
-            int burst = Math.min(total - sent, random.nextInt(4));
+            // Enough for all that is under way, or both would wait for each other.
+            offerBuffers(random, inSeveral, indirect, buffers.size() < 60 ? 60 : random.nextInt(40));
+            int burst = expected.size() < 8 ? Math.min(total - sent, random.nextInt(4)) : 0;
             for (int i = 0; i < burst && slots.size() < SEND_SLOTS && guest.fromGuest.freeDescriptors() >= 12; i++) {
                 int length = random.nextInt(20) == 0
                         ? 14 + random.nextInt(Frame.MAX_LENGTH - 13)
