@@ -19,8 +19,6 @@ public final class SocketPathException extends IOException {
         NO_FOLDER,
         /** Nothing can be created in the folder. */
         FOLDER_NOT_WRITABLE,
-        /** Every user may replace what is in the folder. */
-        FOLDER_NOT_SAFE,
         /** Something that is not a socket is there; it is left alone. */
         NOT_A_SOCKET,
         /** Somebody listens there. */

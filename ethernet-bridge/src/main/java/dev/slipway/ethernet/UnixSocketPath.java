@@ -18,6 +18,8 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The place of a listening Unix socket in the file system: checked before, private from the first moment, removed
@@ -32,6 +34,8 @@ import java.util.concurrent.ThreadLocalRandom;
  * <p>{@code prepare}, bind to {@link #bindTo}, {@link #publish}, and {@link #remove} in the end.
  */
 public final class UnixSocketPath {
+
+    private static final Logger LOG = LoggerFactory.getLogger(UnixSocketPath.class);
 
     /** Bytes of a path that {@code sockaddr_un} takes, its final NUL included: 108 on Linux, 104 elsewhere. */
     static final int PLATFORM_LIMIT =
@@ -58,7 +62,7 @@ public final class UnixSocketPath {
      * Checks that a socket can be made at a path, and makes room for it: a socket on which nobody listens is removed.
      * Whether somebody does is found out by a connect that does not wait.
      *
-     * @throws SocketPathException if the path is too long, its folder is missing, not writable, or everybody's, or it is taken by a
+     * @throws SocketPathException if the path is too long, its folder is missing or not writable, or it is taken by a
      *     socket in use or by something that is not a socket
      */
     public static UnixSocketPath prepare(Path path) throws SocketPathException {
@@ -95,7 +99,7 @@ public final class UnixSocketPath {
                     Reason.NO_FOLDER,
                     Files.exists(folder) ? folder + " is not a folder" : "there is no folder " + folder);
         }
-        checkOthers(path, folder);
+        warnOfOthers(folder);
         clear(path);
         if (!Files.isWritable(folder)) {
             throw new SocketPathException(
@@ -104,21 +108,20 @@ public final class UnixSocketPath {
     }
 
     /** Where everybody may write and nothing is sticky, everybody may put a socket of his own in the place of ours. */
-    private static void checkOthers(Path path, Path folder) throws SocketPathException {
+    private static void warnOfOthers(Path folder) throws SocketPathException {
+        if (isOpenToAll(folder)) {
+            LOG.warn("every user may replace the sockets in {}: chmod o-w it, or choose another folder", folder);
+        }
+    }
+
+    /** Whether every user may take away what others put into a folder. */
+    static boolean isOpenToAll(Path folder) throws SocketPathException {
         try {
             int mode = (Integer) Files.getAttribute(folder, "unix:mode");
-            if ((mode & (OTHERS_WRITE | STICKY)) == OTHERS_WRITE) {
-                throw new SocketPathException(
-                        path,
-                        Reason.FOLDER_NOT_SAFE,
-                        "every user may replace what is in the folder " + folder + " (mode "
-                                + Integer.toOctalString(mode & 07777) + "): chmod o-w it, or choose another");
-            }
-        } catch (SocketPathException e) {
-            throw e;
+            return (mode & (OTHERS_WRITE | STICKY)) == OTHERS_WRITE;
         } catch (IOException e) {
             throw new SocketPathException(
-                    path, Reason.REFUSED, "nobody can tell who may write to " + folder + ": " + explain(e), e);
+                    folder, Reason.REFUSED, "nobody can tell who may write to it: " + explain(e), e);
         }
     }
 
