@@ -60,6 +60,10 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     private final SocketAddress address = new SocketAddress();
     private final MemorySegment scratch = Arena.ofAuto().allocate(16);
     private final Set<NativeHostStream> streams = new HashSet<>();
+    /** Streams of which the guest has acknowledged something in this turn. */
+    private final ArrayDeque<NativeHostStream> acknowledged = new ArrayDeque<>();
+
+    private final Runnable dropAcknowledged = this::dropAcknowledged;
     private final ArrayDeque<IoVectors> vectors = new ArrayDeque<>();
     private final ArrayDeque<byte[]> smalls = new ArrayDeque<>();
     private final Set<NativeHostDatagrams> datagrams = new HashSet<>();
@@ -294,6 +298,23 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
     /** A few bytes of native memory for a look at a queue. */
     MemorySegment scratch() {
         return scratch;
+    }
+
+    /**
+     * Has {@link NativeHostStream#dropNow} called when all that is ready now was handled: the acknowledgements of
+     * a turn make one system call, and the kernel tells the host of one larger window.
+     */
+    void dropLater(NativeHostStream stream) {
+        if (acknowledged.isEmpty()) {
+            loop.execute(dropAcknowledged);
+        }
+        acknowledged.add(stream);
+    }
+
+    private void dropAcknowledged() {
+        for (NativeHostStream stream = acknowledged.poll(); stream != null; stream = acknowledged.poll()) {
+            stream.dropNow();
+        }
     }
 
     IoVectors takeVectors() {

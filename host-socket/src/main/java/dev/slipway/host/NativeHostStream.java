@@ -95,6 +95,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private boolean drained = true;
     private boolean peerClosed;
     private boolean peekOffset;
+    private boolean dropDue;
 
     private long written;
     private long promised;
@@ -645,9 +646,20 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
             small = null;
             smallLength = 0;
         }
-        // While more is there to be read, several acknowledgements make one call. When all was read, what is kept back
-        // may be what keeps the kernel's window shut.
-        if (drained || position - kernelStart >= DISCARD_AT || position == kernelPeek) {
+        // While more is there to be read, the acknowledgements of several turns make one call. When all was read, what
+        // is
+        // kept back may be what keeps the kernel's window shut.
+        boolean due = drained || position - kernelStart >= DISCARD_AT || position == kernelPeek;
+        if (due && !dropDue && position > kernelStart) {
+            dropDue = true;
+            owner.dropLater(this);
+        }
+    }
+
+    /** The turn ends. */
+    void dropNow() {
+        dropDue = false;
+        if (state != State.CLOSED) {
             dropAcknowledged();
         }
     }
