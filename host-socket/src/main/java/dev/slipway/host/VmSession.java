@@ -373,7 +373,9 @@ public final class VmSession implements AutoCloseable {
             timer.cancel(false);
         }
         timerAt = Long.MAX_VALUE;
-        timer = loop.schedule(timerTask, Math.max(0, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);
+        // A deadline may lie before all time; the difference would come out as one that never ends.
+        long now = System.nanoTime();
+        timer = loop.schedule(timerTask, deadline <= now ? 0 : deadline - now, TimeUnit.NANOSECONDS);
         timerAt = deadline;
     }
 

@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.slipway.ethernet.Transport;
 import dev.slipway.guest.RawGuest;
+import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.testing.TcpBuilder;
+import dev.slipway.wire.EthernetFrame;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -34,6 +36,8 @@ final class VmSessionTest {
     private static final int SYN = 2;
     private static final int SYN_ACK = 0x12;
     private static final int RST = 4;
+    private static final int ICMPV6_TYPE = 54;
+    private static final byte ROUTER_ADVERTISEMENT = (byte) 134;
     private static final Duration GRACE = Duration.ofMillis(VmSession.GRACE_MILLIS);
 
     private final PacketBuilder addresses = PacketBuilder.guest();
@@ -56,7 +60,7 @@ final class VmSessionTest {
         server = HostRig.listen();
         socket = folder.resolve("vm.sock");
         network = VmNetwork.start(new NetworkSettings(
-                StackSettings.defaults(),
+                StackSettings.defaults().withIpv6(Ipv6Settings.DEFAULTS),
                 HostPolicy.defaults(),
                 folder.resolve("resolv.conf"),
                 Transport.best(),
@@ -70,6 +74,25 @@ final class VmSessionTest {
         server.close();
         assertThat(session.hostCounters().stackFailures()).isZero();
         assertThat(session.hostCounters().openStreams()).isZero();
+    }
+
+    /** The first deadline of IPv6 is before all time: it comes at once, and those behind it come in theirs. */
+    @Test
+    void timersRunForAGuestThatSpeaksIpv6() throws IOException {
+        try (RawGuest guest = RawGuest.attach(socket)) {
+            guest.send(
+                    addresses.ethernet(StackSettings.defaults().gatewayMac(), EthernetFrame.TYPE_IPV6, new byte[40]));
+            guest.receive(frame -> frame[12] == (byte) 0x86 && frame[ICMPV6_TYPE] == ROUTER_ADVERTISEMENT);
+            sequence = 1_000;
+            guest.send(segment().flags(SYN).mss(1_460).build());
+            for (int i = 0; i < 2; i++) {
+                byte[] answer = guest.receive(RawGuest::isTcp);
+                assertThat(answer[FLAGS])
+                        .as("flags of the answer, which is repeated as it is not acknowledged")
+                        .isEqualTo((byte) SYN_ACK);
+            }
+            guest.send(segment().seq(1_001).flags(RST).build());
+        }
     }
 
     private TcpBuilder segment() {
