@@ -72,6 +72,11 @@ enum SettingKey {
             Kind.ONE,
             "full-cone: one host port per UDP port of the guest, which anyone may send to; symmetric: one per"
                     + " destination, which only that one may answer. Default: full-cone"),
+    RELAY(
+            "SERVICE",
+            Kind.LIST,
+            "Guests may look for services of the host's network by this: mdns or ssdp, both if given twice. Default:"
+                    + " none; what guests send to groups stays with them"),
     DNS_FOR(
             "DOMAIN=SERVER[#PORT][,...]",
             Kind.LIST,

@@ -13,6 +13,7 @@ import dev.slipway.posix.TapDevice;
 import dev.slipway.proxy.ProxySettings;
 import dev.slipway.publish.PortRange;
 import dev.slipway.seam.Ipv6Settings;
+import dev.slipway.seam.ServiceRelay;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.seam.StackSettings.Limits;
 import dev.slipway.seam.UdpNat;
@@ -27,11 +28,13 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Everything {@code run} is told, by flags and by a file, checked as a whole.
@@ -382,6 +385,7 @@ public record Settings(
                         ? UdpNat.SYMMETRIC
                         : UdpNat.FULL_CONE,
                 ipv6(source, mtu),
+                relays(source),
                 limits(source, defaults.limits()));
     }
 
@@ -503,6 +507,24 @@ public record Settings(
                     mtu + " is out of range, it must be " + StackSettings.MIN_MTU + " to " + StackSettings.MAX_MTU);
         }
         return (int) mtu;
+    }
+
+    private static Set<ServiceRelay> relays(SettingSource source) throws SettingsException {
+        Set<ServiceRelay> relays = EnumSet.noneOf(ServiceRelay.class);
+        for (Value value : source.all(SettingKey.RELAY.key())) {
+            ServiceRelay named = null;
+            for (ServiceRelay relay : ServiceRelay.values()) {
+                named = relay.label().equals(value.text()) ? relay : named;
+            }
+            if (named == null) {
+                throw value.wrong("'" + value.text() + "' is none of mdns, ssdp");
+            }
+            if (choice(source, SettingKey.UDP_NAT, UDP_NATS, "full-cone").equals("symmetric")) {
+                throw value.wrong("answers come from whom the guest has not sent to: not with --udp-nat symmetric");
+            }
+            relays.add(named);
+        }
+        return relays;
     }
 
     private static List<String> searchDomains(SettingSource source) throws SettingsException {

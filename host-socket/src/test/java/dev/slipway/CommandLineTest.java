@@ -130,6 +130,8 @@ class CommandLineTest {
                 "run --vm qemu:/x --domain -no- | --domain: '-no-' is not a domain name",
                 "run --vm qemu:/x --search-domain a..b | --search-domain: 'a..b' is not a domain name",
                 "run --vm qemu:/x --udp-nat cone | --udp-nat: 'cone' is none of full-cone, symmetric",
+                "run --vm qemu:/x --relay lldp | --relay: 'lldp' is none of mdns, ssdp",
+                "run --vm qemu:/x --relay mdns --udp-nat symmetric | --relay: answers come from whom",
                 "run --vm qemu:/x --transport carrier | --transport: 'carrier' is none of auto, native, epoll, kqueue,"
                         + " nio",
                 "run --vm qemu:/x --log-level loud | --log-level: 'loud' is none of",

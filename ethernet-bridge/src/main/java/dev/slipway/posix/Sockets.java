@@ -45,6 +45,7 @@ public final class Sockets {
     static final int IP_RECVERR = 11;
     static final int IP_RECVTTL = 12;
     static final int IPV6_UNICAST_HOPS = 16;
+    static final int IP_MULTICAST_TTL = 33;
     static final int IPV6_MTU_DISCOVER = 23;
     static final int IPV6_RECVERR = 25;
     static final int IPV6_V6ONLY = 26;
@@ -174,6 +175,11 @@ public final class Sockets {
     /** Sets the time to live that packets leave with, 1 to 255. */
     public int setHopLimit(int fd, boolean ipv6, int hops) {
         return ipv6 ? setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops) : setOption(fd, IPPROTO_IP, IP_TTL, hops);
+    }
+
+    /** The same for packets to a group of IPv4. */
+    public int setGroupHopLimit(int fd, int hops) {
+        return setOption(fd, IPPROTO_IP, IP_MULTICAST_TTL, hops);
     }
 
     /** Keeps IPv4 from an IPv6 socket, so that a port may be bound once for each family; before it is bound. */

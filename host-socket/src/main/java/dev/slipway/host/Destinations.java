@@ -115,6 +115,10 @@ final class Destinations implements DialPolicy {
         if (address == settings.gateway()) {
             return Way.NOBODY_LISTENS;
         }
+        if (settings.relayOf(address) != null) {
+            // The host is one of the group, and would answer.
+            return policy.hostAccess() ? Way.DIRECT : Way.PROHIBITED;
+        }
         if (settings.contains(address) || isNowhere(address)) {
             return Way.HOST_UNREACHABLE;
         }

@@ -170,6 +170,9 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         if (!sameTerms) {
             setTerms(hops, whole);
         }
+        if (destination.isV4() && destination.v4() >>> 28 == 0xE) {
+            sockets.setGroupHopLimit(fd, hops);
+        }
         return sendNow(destination, way, port, source, offset, length);
     }
 

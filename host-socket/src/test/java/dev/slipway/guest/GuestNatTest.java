@@ -4,7 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.net.DatagramPacket;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.NetworkInterface;
+import java.net.StandardProtocolFamily;
+import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
 import java.nio.channels.DatagramChannel;
 import org.junit.jupiter.api.Tag;
@@ -63,6 +67,34 @@ class GuestNatTest {
                 assertThat(machines.status().count("udp-stranger")).isEqualTo(1);
             }
         }
+    }
+
+    /** A responder of the host's network hears the question and answers it to the port that asked. */
+    @Test
+    void servicesOfTheHostsNetworkAreFoundIfTheyMayBeLookedFor() throws IOException {
+        try (NamespaceGuest machines = NamespaceGuest.start(Backend.SLIPWAY, "--relay", "mdns")) {
+            machines.online();
+            try (DatagramChannel responder = machines.internet().call(() -> member("224.0.0.251", 5_353));
+                    DatagramChannel guest = machines.guest().datagrams("0.0.0.0")) {
+                guest.send(ByteBuffer.wrap(new byte[12]), new InetSocketAddress("224.0.0.251", 5_353));
+                DatagramPacket question = receive(responder);
+                assertThat(question.getLength()).isEqualTo(12);
+                assertThat(question.getAddress().getHostAddress()).isEqualTo(HostMachine.HOST_SEEN_FROM_INTERNET);
+                responder.send(ByteBuffer.wrap(new byte[20]), question.getSocketAddress());
+                DatagramPacket answer = receive(guest);
+                assertThat(answer.getLength()).isEqualTo(20);
+                assertThat(answer.getPort()).isEqualTo(5_353);
+            }
+        }
+    }
+
+    /** A socket at a port of a group, on the internet's link to the host. */
+    private static DatagramChannel member(String group, int port) throws IOException {
+        DatagramChannel channel = DatagramChannel.open(StandardProtocolFamily.INET);
+        channel.setOption(StandardSocketOptions.SO_REUSEADDR, true);
+        channel.bind(new InetSocketAddress("0.0.0.0", port));
+        channel.join(InetAddress.getByName(group), NetworkInterface.getByName("i0"));
+        return channel;
     }
 
     /** Sends from the guest to a peer; returns whom the peer saw. */

@@ -2,6 +2,7 @@ package dev.slipway.seam;
 
 import dev.slipway.wire.IpAddress;
 import java.util.List;
+import java.util.Set;
 
 /**
  * What a stack is told at its start. Addresses are IPv4 in network order; MAC addresses are 48 bits in a long.
@@ -17,6 +18,7 @@ import java.util.List;
  * @param searchDomains the search list that DHCP announces
  * @param udpNat what other ends see of the guest's UDP ports
  * @param ipv6 the guest's network of IPv6
+ * @param relays services of the host's network that a guest may look for
  * @param limits how much a guest may have
  */
 public record StackSettings(
@@ -31,6 +33,7 @@ public record StackSettings(
         List<String> searchDomains,
         UdpNat udpNat,
         Ipv6Settings ipv6,
+        Set<ServiceRelay> relays,
         Limits limits) {
 
     public static final int MIN_MTU = 576;
@@ -38,6 +41,7 @@ public record StackSettings(
 
     public StackSettings {
         searchDomains = List.copyOf(searchDomains);
+        relays = Set.copyOf(relays);
     }
 
     /** With {@link UdpNat#FULL_CONE}, without IPv6. */
@@ -64,6 +68,7 @@ public record StackSettings(
                 searchDomains,
                 UdpNat.FULL_CONE,
                 Ipv6Settings.OFF,
+                Set.of(),
                 limits);
     }
 
@@ -96,6 +101,7 @@ public record StackSettings(
                 searchDomains,
                 udpNat,
                 ipv6,
+                relays,
                 limits);
     }
 
@@ -112,6 +118,7 @@ public record StackSettings(
                 searchDomains,
                 udpNat,
                 ipv6,
+                relays,
                 newLimits);
     }
 
@@ -128,6 +135,7 @@ public record StackSettings(
                 searchDomains,
                 newNat,
                 ipv6,
+                relays,
                 limits);
     }
 
@@ -144,7 +152,37 @@ public record StackSettings(
                 searchDomains,
                 udpNat,
                 newIpv6,
+                relays,
                 limits);
+    }
+
+    public StackSettings withRelays(Set<ServiceRelay> newRelays) {
+        return new StackSettings(
+                network,
+                prefixLength,
+                gateway,
+                host,
+                firstGuest,
+                gatewayMac,
+                mtu,
+                domain,
+                searchDomains,
+                udpNat,
+                ipv6,
+                newRelays,
+                limits);
+    }
+
+    /** What an IPv4 address is the group of, if guests may send to it; or {@code null}. */
+    public ServiceRelay relayOf(int address) {
+        if (address >>> 28 == 0xE) {
+            for (ServiceRelay relay : relays) {
+                if (relay.group() == address) {
+                    return relay;
+                }
+            }
+        }
+        return null;
     }
 
     /** The router's address of the family of another address. */

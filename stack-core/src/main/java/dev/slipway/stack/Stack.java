@@ -11,6 +11,7 @@ import dev.slipway.ip.Neighbours;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.FrameSink;
 import dev.slipway.seam.HostSockets;
+import dev.slipway.seam.ServiceRelay;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.tcp.TcpTable;
 import dev.slipway.time.DeadlineQueue;
@@ -403,13 +404,14 @@ public final class Stack {
         if (nameless && !broadcast) {
             return DropReason.MARTIAN;
         }
-        if (broadcast ? ip.protocol() != Ipv4Packet.PROTOCOL_UDP : isNowhere(destination)) {
+        boolean group = broadcast || settings.relayOf(destination) != null;
+        if (group ? ip.protocol() != Ipv4Packet.PROTOCOL_UDP : isNowhere(destination)) {
             return DropReason.DESTINATION;
         }
-        if (!broadcast && MacAddress.isGroup(ethernet.destination())) {
+        if (!group && MacAddress.isGroup(ethernet.destination())) {
             return DropReason.DESTINATION;
         }
-        if (!broadcast && !settings.isOwn(destination) && !mayGoOn(bytes, offset, length, source, destination)) {
+        if (!group && !settings.isOwn(destination) && !mayGoOn(bytes, offset, length, source, destination)) {
             return settings.contains(destination) ? DropReason.DESTINATION : DropReason.TTL;
         }
         if (!ip.isFragment()) {
@@ -470,7 +472,8 @@ public final class Stack {
 
     /** The time to live that is left of the packet's behind the gateway. */
     private int hopsLeft(int destination) {
-        return settings.isOwn(destination) ? ip.ttl() : ip.ttl() - 1;
+        // A group of the link is relayed to and not routed to.
+        return settings.isOwn(destination) || destination >>> 28 == 0xE ? ip.ttl() : ip.ttl() - 1;
     }
 
     private DropReason deliver(
@@ -553,6 +556,10 @@ public final class Stack {
         }
         if (toGateway && port == DNS_PORT) {
             return receiveDns(bytes, source);
+        }
+        ServiceRelay relay = settings.relayOf(destination);
+        if (relay != null && port != relay.port()) {
+            return DropReason.DESTINATION;
         }
         if (forwards.answer(datagram, bytes, source, destination, now)) {
             return DropReason.NONE;

@@ -225,7 +225,8 @@ public final class UdpTable extends Timed {
         drops.count(DropReason.UDP_HOST);
         IcmpError error =
                 verdict.asError(settings.gatewayFor(destination), flow.socket().pathMtu());
-        if (error != null) {
+        // Nobody is told of what was sent to a group (RFC 1122, section 3.2.2).
+        if (error != null && !isGroup(destination)) {
             report(flow, destination, udp.destinationPort(), error, bytes, udp.payloadOffset(), udp.payloadLength());
         }
     }
@@ -277,10 +278,15 @@ public final class UdpTable extends Timed {
     private UdpFlow find(IpAddress guest, int guestPort, IpAddress remote, int remotePort, long now) {
         wanted.set(guest, guestPort, symmetric ? remote : null, symmetric ? remotePort : 0);
         UdpFlow flow = flows.get(wanted);
-        return flow != null ? flow : open(wanted.copy(), now);
+        // Whoever asks a group asks from any port: its own may be one that a service of the host has, or would like.
+        return flow != null ? flow : open(wanted.copy(), isGroup(remote) ? 0 : guestPort, now);
     }
 
-    private UdpFlow open(FlowKey key, long now) {
+    private static boolean isGroup(IpAddress address) {
+        return address.isV4() && address.v4() >>> 28 == 0xE;
+    }
+
+    private UdpFlow open(FlowKey key, int preferredPort, long now) {
         if (flows.size() >= settings.limits().udpFlows()) {
             drops.count(DropReason.UDP_FLOW_LIMIT);
             close(oldest);
@@ -288,7 +294,7 @@ public final class UdpTable extends Timed {
         UdpFlow flow = new UdpFlow(this, key);
         HostDatagrams socket;
         try {
-            socket = host.openDatagrams(key.guestPort(), !key.guest().isV4(), flow);
+            socket = host.openDatagrams(preferredPort, !key.guest().isV4(), flow);
         } catch (RuntimeException | OutOfMemoryError failure) {
             failures++;
             failureListener.accept(failure);

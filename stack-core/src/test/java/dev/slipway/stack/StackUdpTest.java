@@ -10,6 +10,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.seam.HostDatagrams.Verdict;
 import dev.slipway.seam.IcmpError;
+import dev.slipway.seam.ServiceRelay;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.seam.UdpNat;
 import dev.slipway.stack.StackRig.FakeHost.Datagrams;
@@ -19,6 +20,7 @@ import dev.slipway.udp.UdpTable;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.IpAddress;
 import java.lang.foreign.MemorySegment;
+import java.util.EnumSet;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -54,6 +56,57 @@ class StackUdpTest {
         assertThat(flow().flushes).as("once per turn").isEqualTo(1);
         rig.input(datagram(5_001, "d"));
         assertThat(rig.host.datagrams).hasSize(2);
+    }
+
+    private MemorySegment toGroup(String group, int port, int ttl) {
+        return guest.to(0x0100_5E00_00FBL)
+                .udp(group, port)
+                .port(5_353)
+                .ttl(ttl)
+                .payload("who?")
+                .build();
+    }
+
+    @Test
+    void groupsAreTheGuestsOwnMatterUnlessTheirServicesMayBeLookedFor() {
+        rig.input(toGroup("224.0.0.251", 5_353, 255), toGroup("239.255.255.250", 1_900, 4));
+        assertThat(rig.host.datagrams).isEmpty();
+        assertThat(rig.drops.get(DropReason.DESTINATION)).isEqualTo(2);
+
+        StackRig relaying = new StackRig(StackSettings.defaults().withRelays(EnumSet.of(ServiceRelay.MDNS)));
+        relaying.input(
+                toGroup("224.0.0.251", 5_353, 1),
+                toGroup("224.0.0.251", 5_354, 255),
+                toGroup("239.255.255.250", 1_900, 4),
+                guest.to(0x0100_5E00_00FBL)
+                        .tcp("224.0.0.251", 5_353)
+                        .seq(1)
+                        .flags(2)
+                        .build());
+        assertThat(relaying.drops.get(DropReason.DESTINATION)).isEqualTo(3);
+        assertThat(relaying.host.datagrams).hasSize(1);
+        Datagrams asked = relaying.host.datagrams.getFirst();
+        assertThat(asked.preferredPort)
+                .as("not the port of the host's own responder")
+                .isZero();
+        assertThat(asked.sent).hasSize(1);
+        assertThat(asked.sent.getFirst().destination()).isEqualTo("224.0.0.251");
+        asked.receive("198.51.100.99", 5_353, "me".getBytes());
+        assertThat(relaying.sent.only())
+                .isUdp()
+                .from("198.51.100.99", 5_353)
+                .to(PacketBuilder.GUEST_IP, 5_353)
+                .hasPayload("me");
+    }
+
+    @Test
+    void nothingIsSaidAboutWhatWasSentToAGroup() {
+        StackRig relaying = new StackRig(StackSettings.defaults().withRelays(EnumSet.of(ServiceRelay.MDNS)));
+        relaying.input(toGroup("224.0.0.251", 5_353, 255));
+        relaying.host.verdict = Verdict.NETWORK_UNREACHABLE;
+        relaying.input(toGroup("224.0.0.251", 5_353, 255));
+        assertThat(relaying.drops.get(DropReason.UDP_HOST)).isEqualTo(1);
+        assertThat(relaying.sent.frames()).isEmpty();
     }
 
     @Test
