@@ -646,13 +646,13 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
             small = null;
             smallLength = 0;
         }
-        // While more is there to be read, the acknowledgements of several turns make one call. When all was read, what
-        // is
-        // kept back may be what keeps the kernel's window shut.
+        // While more is there to be read, the acknowledgements of several turns make one call.
+        // When all was read, what is kept back may be what keeps the kernel's window shut.
         boolean due = drained || position - kernelStart >= DISCARD_AT || position == kernelPeek;
         if (due && !dropDue && position > kernelStart) {
-            dropDue = true;
+            // In this order, as it may fail for want of memory.
             owner.dropLater(this);
+            dropDue = true;
         }
     }
 
