@@ -46,6 +46,8 @@ public final class Sockets {
     static final int IP_RECVTTL = 12;
     static final int IPV6_UNICAST_HOPS = 16;
     static final int IP_MULTICAST_TTL = 33;
+    static final int IPV6_MULTICAST_IF = 17;
+    static final int IPV6_MULTICAST_HOPS = 18;
     static final int IPV6_MTU_DISCOVER = 23;
     static final int IPV6_RECVERR = 25;
     static final int IPV6_V6ONLY = 26;
@@ -177,9 +179,20 @@ public final class Sockets {
         return ipv6 ? setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hops) : setOption(fd, IPPROTO_IP, IP_TTL, hops);
     }
 
-    /** The same for packets to a group of IPv4. */
-    public int setGroupHopLimit(int fd, int hops) {
-        return setOption(fd, IPPROTO_IP, IP_MULTICAST_TTL, hops);
+    /** The same for packets to a group. */
+    public int setGroupHopLimit(int fd, boolean ipv6, int hops) {
+        return ipv6
+                ? setOption(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, hops)
+                : setOption(fd, IPPROTO_IP, IP_MULTICAST_TTL, hops);
+    }
+
+    /**
+     * Says by which interface packets to groups of IPv6 leave.
+     *
+     * @param index the interface's number, or 0 for the kernel's choice
+     */
+    public int setGroupInterface(int fd, int index) {
+        return setOption(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, index);
     }
 
     /** Keeps IPv4 from an IPv6 socket, so that a port may be bound once for each family; before it is bound. */

@@ -7,6 +7,7 @@ import dev.slipway.seam.HostStream.ConnectFailure;
 import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
+import java.net.NetworkInterface;
 import java.util.Optional;
 
 /**
@@ -23,6 +24,7 @@ import java.util.Optional;
  *   <tr><td>the host address</td><td>127.0.0.1, or prohibited without host access</td></tr>
  *   <tr><td>the gateway</td><td>nothing listens there but the stack's own services</td></tr>
  *   <tr><td>another address of the guest's subnet</td><td>host unreachable</td></tr>
+ *   <tr><td>a group whose service may be looked for</td><td>as it is, or prohibited without host access</td></tr>
  *   <tr><td>0/8, 127/8, 224/4, 240/4</td><td>host unreachable</td></tr>
  *   <tr><td>169.254/16</td><td>prohibited unless allowed</td></tr>
  *   <tr><td>an address of the host's own interfaces</td><td>as it is, or prohibited without host access</td></tr>
@@ -37,6 +39,7 @@ import java.util.Optional;
  *   <tr><td>any, while the guest has no IPv6</td><td>network unreachable</td></tr>
  *   <tr><td>the host address</td><td>::1, or prohibited without host access</td></tr>
  *   <tr><td>the gateway, by either of its addresses</td><td>nothing listens there but the stack's own services</td></tr>
+ *   <tr><td>a group whose service may be looked for</td><td>as it is, or prohibited without host access</td></tr>
  *   <tr><td>another address of the guest's prefix; ::/96, ff00::/8</td><td>host unreachable</td></tr>
  *   <tr><td>fe80::/10, fec0::/10, fd00:ec2::254 (metadata)</td><td>prohibited unless allowed</td></tr>
  *   <tr><td>6to4, NAT64, Teredo around an IPv4 address that leads nowhere or is forbidden</td><td>as that</td></tr>
@@ -71,6 +74,7 @@ final class Destinations implements DialPolicy {
     private final HostInterfaces interfaces;
     private final IpAddress host;
     private final Egress egress;
+    private final GroupInterface groupInterface = GroupInterface.ofThisHost();
 
     /** Without a policy of the user's. */
     Destinations(StackSettings settings, HostPolicy policy, HostInterfaces interfaces) {
@@ -142,12 +146,15 @@ final class Destinations implements DialPolicy {
         if (network.isOwn(destination.high(), destination.low())) {
             return Way.NOBODY_LISTENS;
         }
+        if (settings.relayOf(destination.high(), destination.low()) != null) {
+            return policy.hostAccess() ? Way.DIRECT : Way.PROHIBITED;
+        }
         long high = destination.high();
-        boolean nowhere = high >>> 56 == 0xFF || high == 0 && destination.low() >>> 32 == 0;
+        boolean nowhere = destination.isGroup() || high == 0 && destination.low() >>> 32 == 0;
         if (nowhere || high == network.prefix()) {
             return Way.HOST_UNREACHABLE;
         }
-        boolean local = high >>> 54 == 0xFE80 >>> 6 || high >>> 54 == 0xFEC0 >>> 6 || destination.equals(METADATA);
+        boolean local = isLinkLocal(destination) || high >>> 54 == 0xFEC0 >>> 6 || destination.equals(METADATA);
         if (local && !policy.allowLinkLocal()) {
             return Way.PROHIBITED;
         }
@@ -243,6 +250,30 @@ final class Destinations implements DialPolicy {
     }
 
     /**
+     * By which address the guest knows who answers it after it has asked a group, where a neighbour of the host answers by
+     * its link-local address of IPv6. That of the router on the guest's own link is none.
+     */
+    IpAddress answererSeenByGuest(IpAddress source) {
+        boolean neighbour =
+                !source.isV4() && isLinkLocal(source) && settings.ipv6().enabled();
+        if (!neighbour) {
+            return seenByGuest(source);
+        }
+        return settings.ipv6().isOwn(source.high(), source.low()) ? null : source;
+    }
+
+    /** The host's interface by which groups of IPv6 are asked; empty for the kernel's choice. */
+    Optional<NetworkInterface> groupInterface() {
+        return groupInterface.get();
+    }
+
+    /** The number of that interface, or 0. */
+    int groupInterfaceIndex() {
+        Optional<NetworkInterface> by = groupInterface.get();
+        return by.isPresent() ? by.get().getIndex() : 0;
+    }
+
+    /**
      * By which address the guest is to know a client of a published port: its own where that is of the family of the
      * guest's and the guest can tell it from its own network, else the gateway's.
      */
@@ -258,7 +289,7 @@ final class Destinations implements DialPolicy {
     /** Whether an IPv6 address is a unicast one of neither the guest's link nor this host alone (RFC 4291, section 2.4). */
     private boolean isOther(IpAddress address) {
         long high = address.high();
-        return high != settings.ipv6().prefix() && high != 0 && high >>> 54 != 0xFE80 >>> 6 && high >>> 56 != 0xFF;
+        return high != settings.ipv6().prefix() && high != 0 && !isLinkLocal(address) && !address.isGroup();
     }
 
     private IpAddress seenV6(IpAddress source) {
@@ -269,14 +300,17 @@ final class Destinations implements DialPolicy {
         if (source.equals(LOCALHOST6)) {
             return policy.hostAccess() ? network.host() : null;
         }
-        boolean local = source.high() >>> 54 == 0xFE80 >>> 6;
-        return local || source.high() == network.prefix() ? null : source;
+        return isLinkLocal(source) || source.high() == network.prefix() ? null : source;
     }
 
     /** "This network", loopback, multicast, reserved and broadcast (RFC 6890, section 2.2.2). */
     private static boolean isNowhere(int address) {
         int first = address >>> 24;
         return first == 0 || first == 127 || first >= 224;
+    }
+
+    private static boolean isLinkLocal(IpAddress v6) {
+        return v6.high() >>> 54 == 0xFE80 >>> 6;
     }
 
     private static boolean isLinkLocal(int address) {

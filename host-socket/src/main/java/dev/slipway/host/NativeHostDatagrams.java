@@ -88,6 +88,9 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
 
     private boolean dontFragment;
 
+    /** Whether something was sent to a group. */
+    private boolean asksGroups;
+
     /** Of the call that failed last with EMSGSIZE, or 0. */
     private int pathMtu;
 
@@ -170,10 +173,22 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         if (!sameTerms) {
             setTerms(hops, whole);
         }
-        if (destination.isV4() && destination.v4() >>> 28 == 0xE) {
-            sockets.setGroupHopLimit(fd, hops);
+        if (destination.isGroup()) {
+            prepareForGroup(hops);
         }
         return sendNow(destination, way, port, source, offset, length);
+    }
+
+    private void prepareForGroup(int hops) {
+        sockets.setGroupHopLimit(fd, ipv6, hops);
+        if (ipv6) {
+            sockets.setGroupInterface(fd, destinations.groupInterfaceIndex());
+        }
+        if (!asksGroups) {
+            asksGroups = true;
+            lastSourceHigh = 0;
+            lastSourceLow = 0;
+        }
     }
 
     private void setTerms(int hops, boolean whole) {
@@ -416,7 +431,8 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         if (high != lastSourceHigh || low != lastSourceLow) {
             lastSourceHigh = high;
             lastSourceLow = low;
-            lastSeen = destinations.seenByGuest(new IpAddress(high, low));
+            IpAddress source = new IpAddress(high, low);
+            lastSeen = asksGroups ? destinations.answererSeenByGuest(source) : destinations.seenByGuest(source);
         }
     }
 

@@ -55,6 +55,9 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
     private UdpSocket.Sender sender;
     private IpAddress lastDestination;
     private InetSocketAddress lastAddress;
+    /** Whether something was sent to a group. */
+    private boolean asksGroups;
+
     private boolean closed;
 
     NettyHostDatagrams(NettyHostSockets owner, Destinations destinations, Listener listener, boolean ipv6) {
@@ -123,6 +126,12 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
             return Verdict.TOO_BIG;
         }
         ByteBuffer buffer = owner.sendBuffer(source, offset, length);
+        if (destination.isGroup()) {
+            asksGroups = true;
+            if (ipv6) {
+                destinations.groupInterface().ifPresent(by -> channel.config().setNetworkInterface(by));
+            }
+        }
         try {
             if (sender.send(buffer, addressOf(destination, way, port)) < length) {
                 owner.counters().datagramsLost++;
@@ -169,8 +178,8 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
             return;
         }
         InetSocketAddress sender = packet.sender();
-        IpAddress source =
-                destinations.seenByGuest(IpAddress.ofBytes(sender.getAddress().getAddress()));
+        IpAddress from = IpAddress.ofBytes(sender.getAddress().getAddress());
+        IpAddress source = asksGroups ? destinations.answererSeenByGuest(from) : destinations.seenByGuest(from);
         if (source == null || source.isV4() == ipv6) {
             owner.counters().datagramsFromStrangers++;
             return;

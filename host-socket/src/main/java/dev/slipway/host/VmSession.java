@@ -502,7 +502,15 @@ public final class VmSession implements AutoCloseable {
     }
 
     private Optional<IpAddress> addressOf(IpAddress guest) {
-        return guest.equals(OWN) ? stack.ports().guestAddress() : Optional.of(guest);
+        if (!guest.equals(OWN)) {
+            return Optional.of(guest);
+        }
+        Optional<IpAddress> own = stack.ports().guestAddress();
+        if (own.isEmpty() && !closed && link.isAttached()) {
+            touch();
+            stack.ports().look(System.nanoTime());
+        }
+        return own;
     }
 
     /**

@@ -206,6 +206,46 @@ class GuestIpv6Test {
         }
     }
 
+    /** The kernel takes an address and says nothing by it; after its cable was pulled it says nothing at all. */
+    @Test
+    void portsOfAGuestWithIpv6AloneThatHasSaidNothingAreOnesOfTheHost() throws IOException {
+        try (NamespaceGuest machines = NamespaceGuest.start(Backend.SLIPWAY);
+                ServerSocketChannel server = machines.guest().listen("::", 0)) {
+            awaitAddress(machines);
+            int port = publish(machines, "0:" + ((InetSocketAddress) server.getLocalAddress()).getPort());
+            Await.until("the guest is reached", PATIENCE, () -> isReached(machines, server, port));
+            machines.relay().disconnect();
+            long gone = System.nanoTime();
+            Await.until(
+                    "the guest is given up",
+                    PATIENCE,
+                    () -> System.nanoTime() - gone > Duration.ofSeconds(5).toNanos());
+            assertThat(isReached(machines, server, port)).isFalse();
+            machines.reconnect();
+            Await.until("the guest is reached again", PATIENCE, () -> isReached(machines, server, port));
+        }
+    }
+
+    private static boolean isReached(NamespaceGuest machines, ServerSocketChannel server, int port) throws IOException {
+        server.configureBlocking(false);
+        try (SocketChannel client =
+                machines.host().connect(new InetSocketAddress("127.0.0.1", port), NamespaceGuest.CONNECT)) {
+            client.configureBlocking(false);
+            ByteBuffer nothing = ByteBuffer.allocate(1);
+            while (client.read(nothing) == 0) {
+                try (SocketChannel inGuest = server.accept()) {
+                    if (inGuest != null) {
+                        return true;
+                    }
+                }
+            }
+            return false;
+        } catch (IOException e) {
+            // A reset: nobody was there.
+            return false;
+        }
+    }
+
     private static void datagramsGoBothWays(NamespaceGuest machines) throws IOException {
         try (DatagramChannel inGuest = machines.guest().datagrams("::");
                 DatagramChannel far = machines.internet().datagrams(HostMachine.INTERNET_V6);

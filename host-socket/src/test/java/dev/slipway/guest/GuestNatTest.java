@@ -11,6 +11,7 @@ import java.net.StandardProtocolFamily;
 import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
 import java.nio.channels.DatagramChannel;
+import java.time.Duration;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -86,6 +87,51 @@ class GuestNatTest {
                 assertThat(answer.getPort()).isEqualTo(5_353);
             }
         }
+    }
+
+    /** The same by IPv6, where a responder answers by its link-local address. */
+    @Test
+    void servicesOfTheHostsNetworkAreFoundByIpv6IfTheyMayBeLookedFor() throws IOException {
+        try (NamespaceGuest machines =
+                NamespaceGuest.start(Backend.SLIPWAY, "--relay", "mdns", "--relay", "ssdp", "--ipv6", "on")) {
+            Await.until(
+                    "an address of the link",
+                    Duration.ofSeconds(30),
+                    () -> machines.guest()
+                            .run("ip", "-6", "addr", "show", "dev", "eth0", "scope", "link", "-tentative")
+                            .output()
+                            .contains("fe80::"));
+            isAnswered(machines, "ff02::fb", 5_353);
+            isAnswered(machines, "ff02::c", 1_900);
+            isAnswered(machines, "ff05::c", 1_900);
+        }
+    }
+
+    private static void isAnswered(NamespaceGuest machines, String group, int port) throws IOException {
+        try (DatagramChannel responder = machines.internet().call(() -> member6(group, port, "i0"));
+                DatagramChannel guest = machines.guest().call(() -> member6(group, 0, "eth0"))) {
+            guest.send(ByteBuffer.wrap(new byte[12]), new InetSocketAddress(group, port));
+            DatagramPacket question = receive(responder);
+            assertThat(question.getLength()).isEqualTo(12);
+            assertThat(question.getPort())
+                    .as("a port of its own")
+                    .isNotIn(port, ((InetSocketAddress) guest.getLocalAddress()).getPort());
+            responder.send(ByteBuffer.wrap(new byte[20]), question.getSocketAddress());
+            DatagramPacket answer = receive(guest);
+            assertThat(answer.getLength()).isEqualTo(20);
+            assertThat(answer.getPort()).isEqualTo(port);
+        }
+    }
+
+    private static DatagramChannel member6(String group, int port, String name) throws IOException {
+        DatagramChannel channel = DatagramChannel.open(StandardProtocolFamily.INET6);
+        channel.setOption(StandardSocketOptions.SO_REUSEADDR, true);
+        channel.setOption(StandardSocketOptions.IP_MULTICAST_IF, NetworkInterface.getByName(name));
+        channel.bind(new InetSocketAddress("::", port));
+        if (port > 0) {
+            channel.join(InetAddress.getByName(group), NetworkInterface.getByName(name));
+        }
+        return channel;
     }
 
     /** A socket at a port of a group, on the internet's link to the host. */

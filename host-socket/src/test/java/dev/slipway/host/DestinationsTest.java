@@ -4,9 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.host.Destinations.Way;
 import dev.slipway.seam.Ipv6Settings;
+import dev.slipway.seam.ServiceRelay;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import java.net.InetAddress;
+import java.util.EnumSet;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -126,6 +129,58 @@ final class DestinationsTest {
         assertThat(destinations.seenByGuest(address("::1"))).isEqualTo(host);
         assertThat(destinations.seenByGuest(address("fd65::9"))).isNull();
         assertThat(destinations.seenByGuest(address("fe80::9"))).isNull();
+    }
+
+    private static Destinations relaying(boolean hostAccess) {
+        return new Destinations(
+                StackSettings.defaults().withIpv6(Ipv6Settings.DEFAULTS).withRelays(EnumSet.of(ServiceRelay.SSDP)),
+                new HostPolicy(hostAccess, false),
+                new HostInterfaces(() -> Set.of(OWN), () -> 0));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "239.255.255.250, DIRECT",
+        "ff02::c, DIRECT",
+        "ff05::c, DIRECT",
+        "ff08::c, HOST_UNREACHABLE",
+        "ff02::d, HOST_UNREACHABLE",
+        "ff02::fb, HOST_UNREACHABLE",
+        "224.0.0.251, HOST_UNREACHABLE",
+    })
+    void groupsLeadOutWhoseServiceMayBeLookedForAndNotWithoutHostAccess(String group, Way way) {
+        assertThat(relaying(true).judge(address(group))).isEqualTo(way);
+        assertThat(relaying(false).judge(address(group))).isEqualTo(way == Way.DIRECT ? Way.PROHIBITED : way);
+    }
+
+    @Test
+    void whoAsksAGroupHearsNeighboursOfTheHostButNotTheRouterOfItsOwnLink() {
+        Destinations destinations = relaying(true);
+        assertThat(destinations.answererSeenByGuest(address("fe80::9"))).isEqualTo(address("fe80::9"));
+        assertThat(destinations.answererSeenByGuest(address("fe80::1"))).isNull();
+        assertThat(destinations.answererSeenByGuest(address("fd65::9"))).isNull();
+        assertThat(destinations.answererSeenByGuest(address("2001:db8::9"))).isEqualTo(address("2001:db8::9"));
+        assertThat(destinations.answererSeenByGuest(address("203.0.113.7"))).isEqualTo(address("203.0.113.7"));
+        assertThat(with(true, false).answererSeenByGuest(address("fe80::9"))).isNull();
+    }
+
+    @Test
+    void interfaceOfGroupsIsLookedForOnceASecondAtMost() {
+        AtomicInteger looks = new AtomicInteger();
+        AtomicLong clock = new AtomicLong(Long.MAX_VALUE - 5);
+        GroupInterface groups = new GroupInterface(
+                () -> {
+                    looks.incrementAndGet();
+                    return Optional.empty();
+                },
+                clock::get);
+        for (int i = 0; i < 100; i++) {
+            assertThat(groups.get()).isEmpty();
+        }
+        assertThat(looks).hasValue(1);
+        clock.addAndGet(GroupInterface.MAX_AGE_NANOS);
+        groups.get();
+        assertThat(looks).hasValue(2);
     }
 
     @Test

@@ -62,6 +62,8 @@ public final class Dhcp6Server {
     private final LinkedHashSet<Long> declined = new LinkedHashSet<>();
     private final MemorySegment reply = MemorySegment.ofArray(new byte[REPLY_CAPACITY]);
     private int length;
+    private final long[] leased = new long[MAX_INTERFACES];
+    private int leases;
 
     /** @param searchList encoded names, empty for none */
     public Dhcp6Server(StackSettings settings, byte[] searchList) {
@@ -82,6 +84,7 @@ public final class Dhcp6Server {
      */
     public DropReason answer(MemorySegment bytes, long offset, int messageLength) {
         length = 0;
+        leases = 0;
         if (message.parse(bytes, offset, messageLength) != DropReason.NONE || !isValid()) {
             return DropReason.DHCP;
         }
@@ -110,8 +113,21 @@ public final class Dhcp6Server {
             case Dhcp6Message.RELEASE -> putStatus(Dhcp6Message.STATUS_SUCCESS);
             default -> putInt(Dhcp6Message.OPTION_REFRESH_TIME, REFRESH_SECONDS);
         }
+        if (offer) {
+            leases = 0;
+        }
         putNames();
         return DropReason.NONE;
+    }
+
+    /** How many addresses the answer leases, and does not only offer. */
+    public int leases() {
+        return leases;
+    }
+
+    /** The last 64 bits of one of these addresses. */
+    public long leased(int index) {
+        return leased[index];
     }
 
     /** Where {@link #replyLength} bytes of an answer are, until the next message. */
@@ -181,7 +197,9 @@ public final class Dhcp6Server {
                 length += 8;
             }
             if (addresses) {
-                putAddresses(addressOf(id));
+                long own = addressOf(id);
+                leased[leases++] = own;
+                putAddresses(own);
             } else {
                 putStatus(temporary ? Dhcp6Message.STATUS_NO_ADDRESS : Dhcp6Message.STATUS_NO_PREFIX);
             }

@@ -89,6 +89,28 @@ public record StackSettings(
     }
 
     public StackSettings withMtu(int newMtu) {
+        return copy(newMtu, udpNat, ipv6, relays, limits);
+    }
+
+    public StackSettings withLimits(Limits newLimits) {
+        return copy(mtu, udpNat, ipv6, relays, newLimits);
+    }
+
+    public StackSettings withUdpNat(UdpNat newNat) {
+        return copy(mtu, newNat, ipv6, relays, limits);
+    }
+
+    public StackSettings withIpv6(Ipv6Settings newIpv6) {
+        return copy(mtu, udpNat, newIpv6, relays, limits);
+    }
+
+    public StackSettings withRelays(Set<ServiceRelay> newRelays) {
+        return copy(mtu, udpNat, ipv6, newRelays, limits);
+    }
+
+    /** With these in place of what there is. */
+    private StackSettings copy(
+            int newMtu, UdpNat newNat, Ipv6Settings newIpv6, Set<ServiceRelay> newRelays, Limits newLimits) {
         return new StackSettings(
                 network,
                 prefixLength,
@@ -99,85 +121,29 @@ public record StackSettings(
                 newMtu,
                 domain,
                 searchDomains,
-                udpNat,
-                ipv6,
-                relays,
-                limits);
-    }
-
-    public StackSettings withLimits(Limits newLimits) {
-        return new StackSettings(
-                network,
-                prefixLength,
-                gateway,
-                host,
-                firstGuest,
-                gatewayMac,
-                mtu,
-                domain,
-                searchDomains,
-                udpNat,
-                ipv6,
-                relays,
-                newLimits);
-    }
-
-    public StackSettings withUdpNat(UdpNat newNat) {
-        return new StackSettings(
-                network,
-                prefixLength,
-                gateway,
-                host,
-                firstGuest,
-                gatewayMac,
-                mtu,
-                domain,
-                searchDomains,
                 newNat,
-                ipv6,
-                relays,
-                limits);
-    }
-
-    public StackSettings withIpv6(Ipv6Settings newIpv6) {
-        return new StackSettings(
-                network,
-                prefixLength,
-                gateway,
-                host,
-                firstGuest,
-                gatewayMac,
-                mtu,
-                domain,
-                searchDomains,
-                udpNat,
                 newIpv6,
-                relays,
-                limits);
-    }
-
-    public StackSettings withRelays(Set<ServiceRelay> newRelays) {
-        return new StackSettings(
-                network,
-                prefixLength,
-                gateway,
-                host,
-                firstGuest,
-                gatewayMac,
-                mtu,
-                domain,
-                searchDomains,
-                udpNat,
-                ipv6,
                 newRelays,
-                limits);
+                newLimits);
     }
 
     /** What an IPv4 address is the group of, if guests may send to it; or {@code null}. */
     public ServiceRelay relayOf(int address) {
-        if (address >>> 28 == 0xE) {
+        if (IpAddress.isGroup(address)) {
             for (ServiceRelay relay : relays) {
-                if (relay.group() == address) {
+                if (relay.isGroup(address)) {
+                    return relay;
+                }
+            }
+        }
+        return null;
+    }
+
+    /** The same of an IPv6 address, by its first and last 64 bits. */
+    public ServiceRelay relayOf(long high, long low) {
+        if (IpAddress.isGroup(high)) {
+            for (ServiceRelay relay : relays) {
+                if (relay.isGroup(high, low)) {
                     return relay;
                 }
             }

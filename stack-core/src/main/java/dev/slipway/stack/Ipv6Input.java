@@ -8,8 +8,10 @@ import dev.slipway.ip.Ipv6Neighbours;
 import dev.slipway.ip.Ipv6Output;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.Ipv6Settings;
+import dev.slipway.seam.ServiceRelay;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.tcp.TcpTable;
+import dev.slipway.time.DeadlineQueue;
 import dev.slipway.udp.UdpForwards;
 import dev.slipway.udp.UdpTable;
 import dev.slipway.wire.BigEndian;
@@ -30,14 +32,15 @@ import java.util.function.LongConsumer;
  * IPv6 of the guest: whose source address it is, what a router checks, and which protocol takes it.
  *
  * <p>TCP, UDP and echo requests go where IPv4's go, DNS on the gateway is answered, {@link NeighbourDiscovery} answers
- * what a router and a neighbour are asked. Fragments are put together first; neighbour discovery in fragments is refused
+ * what a router and a neighbour are asked; what groups of services are asked goes to the host if it may ({@link
+ * ServiceRelay}). Fragments are put together first; neighbour discovery in fragments is refused
  * (RFC 6980).
  */
 final class Ipv6Input {
 
     private static final int DNS_PORT = 53;
-    private static final int MULTICAST = 0xFF;
 
+    private final StackSettings settings;
     private final Ipv6Settings network;
     private final Ipv6Neighbours neighbours;
     private final Ipv6Output output;
@@ -54,6 +57,7 @@ final class Ipv6Input {
     private final NameServer names;
     private final LongConsumer handOn;
     private final DropCounters drops;
+    private final DeadlineQueue deadlines;
     private final Runnable turnWanted;
 
     private final Ipv6Packet ip = new Ipv6Packet();
@@ -84,7 +88,9 @@ final class Ipv6Input {
             UdpDatagram datagram,
             LongConsumer handOn,
             DropCounters drops,
+            DeadlineQueue deadlines,
             Runnable turnWanted) {
+        this.settings = settings;
         this.network = settings.ipv6();
         this.output = output;
         this.neighbours = neighbours;
@@ -101,8 +107,9 @@ final class Ipv6Input {
         this.datagram = datagram;
         this.handOn = handOn;
         this.drops = drops;
+        this.deadlines = deadlines;
         this.turnWanted = turnWanted;
-        this.discovery = new NeighbourDiscovery(settings, output);
+        this.discovery = new NeighbourDiscovery(settings, output, neighbours);
         this.dhcp = new Dhcp6Server(settings, NeighbourDiscovery.searchList(settings));
     }
 
@@ -121,7 +128,7 @@ final class Ipv6Input {
         }
         long high = ip.destinationHigh();
         long low = ip.destinationLow();
-        boolean multicast = high >>> 56 == MULTICAST;
+        boolean multicast = IpAddress.isGroup(high);
         boolean nameless = (ip.sourceHigh() | ip.sourceLow()) == 0;
         if (nameless && (!multicast || ip.protocol() != Ipv6Packet.PROTOCOL_ICMP)) {
             return DropReason.MARTIAN;
@@ -132,15 +139,16 @@ final class Ipv6Input {
                 return reason;
             }
         }
-        if (multicast && ip.protocol() == Ipv4Packet.PROTOCOL_UDP) {
-            return receiveDhcp(bytes, verify);
+        boolean relayed = multicast && settings.relayOf(high, low) != null;
+        if (multicast && !relayed && ip.protocol() == Ipv4Packet.PROTOCOL_UDP) {
+            return receiveDhcp(bytes, verify, now);
         }
-        if (multicast) {
+        if (multicast && !relayed) {
             return ip.protocol() == Ipv6Packet.PROTOCOL_ICMP && !ip.isFragment()
                     ? receiveIcmp(bytes, ip.payloadOffset(), ip.payloadLength(), true, now)
                     : DropReason.DESTINATION;
         }
-        if (!network.isOwn(high, low)) {
+        if (!multicast && !network.isOwn(high, low)) {
             reason = mayGoOn(bytes, offset, high, low);
             if (reason != DropReason.NONE) {
                 return reason;
@@ -179,6 +187,11 @@ final class Ipv6Input {
     }
 
     private DropReason deliver(MemorySegment bytes, long at, int length, boolean verify, long now) {
+        if (isToGroup() && ip.protocol() != Ipv4Packet.PROTOCOL_UDP) {
+            return ip.protocol() == Ipv6Packet.PROTOCOL_ICMP && !ip.isFragment()
+                    ? receiveIcmp(bytes, at, length, true, now)
+                    : DropReason.DESTINATION;
+        }
         return switch (ip.protocol()) {
             case Ipv4Packet.PROTOCOL_TCP -> receiveTcp(bytes, at, length, verify, now);
             case Ipv4Packet.PROTOCOL_UDP -> receiveUdp(bytes, at, length, verify, now);
@@ -250,7 +263,7 @@ final class Ipv6Input {
                 && ip.payloadLength() > 0
                 && (Icmpv6Packet.isError(BigEndian.u8(bytes, ip.payloadOffset()))
                         || BigEndian.u8(bytes, ip.payloadOffset()) == Icmpv6Packet.REDIRECT);
-        if (!isError && ip.fragmentOffset() == 0) {
+        if (!isError && ip.fragmentOffset() == 0 && !isToGroup()) {
             output.sendError(type, code, rest, bytes, offset, ip.totalLength(), network.gateway(), source());
         }
     }
@@ -277,9 +290,14 @@ final class Ipv6Input {
         return reason;
     }
 
-    /** The hop limit that is left of the packet's behind the gateway. */
+    private boolean isToGroup() {
+        return IpAddress.isGroup(ip.destinationHigh());
+    }
+
+    /** The hop limit that is left of the packet's behind the gateway; a group of the link is relayed to, not routed to. */
     private int hopsLeft() {
-        return network.isOwn(ip.destinationHigh(), ip.destinationLow()) ? ip.hopLimit() : ip.hopLimit() - 1;
+        boolean stays = network.isOwn(ip.destinationHigh(), ip.destinationLow()) || isToGroup();
+        return stays ? ip.hopLimit() : ip.hopLimit() - 1;
     }
 
     private DropReason receiveUdp(MemorySegment bytes, long at, int length, boolean verify, long now) {
@@ -292,6 +310,10 @@ final class Ipv6Input {
         boolean toGateway = isGateway(high, low);
         if (toGateway && datagram.destinationPort() == DNS_PORT) {
             return receiveDns(bytes);
+        }
+        ServiceRelay relay = settings.relayOf(high, low);
+        if (relay != null && datagram.destinationPort() != relay.port()) {
+            return DropReason.DESTINATION;
         }
         if (forwards.answer(datagram, bytes, ip, now)) {
             return DropReason.NONE;
@@ -309,7 +331,7 @@ final class Ipv6Input {
     }
 
     /** A message to all servers of the link, if that is what it is, not in fragments. */
-    private DropReason receiveDhcp(MemorySegment bytes, boolean verify) {
+    private DropReason receiveDhcp(MemorySegment bytes, boolean verify, long now) {
         boolean toServers = ip.destinationHigh() == Dhcp6Server.GROUP.high()
                 && ip.destinationLow() == Dhcp6Server.GROUP.low()
                 && !ip.isFragment();
@@ -325,6 +347,10 @@ final class Ipv6Input {
         }
         reason = dhcp.answer(bytes, datagram.payloadOffset(), datagram.payloadLength());
         if (reason == DropReason.NONE) {
+            for (int i = 0; i < dhcp.leases(); i++) {
+                discovery.announced().announced(network.prefix(), dhcp.leased(i), now);
+            }
+            deadlines.watch(discovery.announced());
             IpAddress guest = source();
             int length = dhcp.replyLength();
             Frame frame = output.begin(UdpDatagram.HEADER_LENGTH + length);
@@ -376,13 +402,17 @@ final class Ipv6Input {
                     Icmpv6Packet.NEIGHBOUR_SOLICITATION,
                     Icmpv6Packet.NEIGHBOUR_ADVERTISEMENT,
                     Icmpv6Packet.REDIRECT ->
-                ip.hasFragmentHeader()
-                        ? DropReason.NEIGHBOUR
-                        : discovery.receive(icmp.type(), ip, bytes, at, length, now);
+                ip.hasFragmentHeader() ? DropReason.NEIGHBOUR : receiveNeighbour(bytes, at, length, now);
             case Icmpv6Packet.ECHO_REQUEST -> multicast ? DropReason.NONE : receiveEcho(bytes, at, length, now);
             // Errors about what we sent change nothing; who listens to which groups does not matter here.
             default -> Icmpv6Packet.isError(icmp.type()) ? DropReason.ICMP : DropReason.NONE;
         };
+    }
+
+    private DropReason receiveNeighbour(MemorySegment bytes, long at, int length, long now) {
+        DropReason reason = discovery.receive(icmp.type(), ip, bytes, at, length, now);
+        deadlines.watch(discovery.announced());
+        return reason;
     }
 
     private DropReason receiveEcho(MemorySegment bytes, long at, int length, long now) {
@@ -412,6 +442,11 @@ final class Ipv6Input {
         discovery.solicit(target);
     }
 
+    /** Asks whoever is there. */
+    void pingAll() {
+        discovery.pingAll();
+    }
+
     /** Says whether there is a way out by IPv6, and tells a guest that uses it. */
     void router(boolean isOne) {
         discovery.router(isOne);
@@ -423,6 +458,7 @@ final class Ipv6Input {
     /** The guest is gone. */
     void reset() {
         neighbours.clear();
+        discovery.announced().clear();
         dhcp.reset();
     }
 }

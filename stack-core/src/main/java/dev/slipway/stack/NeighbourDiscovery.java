@@ -1,5 +1,6 @@
 package dev.slipway.stack;
 
+import dev.slipway.ip.Ipv6Neighbours;
 import dev.slipway.ip.Ipv6Output;
 import dev.slipway.ip.MessageRate;
 import dev.slipway.seam.Ipv6Settings;
@@ -21,9 +22,9 @@ import java.util.List;
  * The router's part of neighbour discovery (RFC 4861): answers who asks for a router or for one of our addresses, and
  * advertises prefix, name server, search list and MTU (RFC 8106).
  *
- * <p>It keeps nothing of what a guest says here: who has which address is learnt from packets alone, so that floods of
- * solicitations and of duplicate address detection cost nothing but their answers, and of these there are as many as a
- * {@link MessageRate} allows.
+ * <p>What a guest says here claims nothing: who has which address is learnt from the sources of packets alone, and an
+ * address that is announced is asked for ({@link AnnouncedAddresses}). So floods of solicitations and of duplicate address
+ * detection cost nothing but their answers, and of these there are as many as a {@link MessageRate} allows.
  */
 final class NeighbourDiscovery {
 
@@ -56,9 +57,12 @@ final class NeighbourDiscovery {
     private final Ipv6Output output;
     private final long gatewayMac;
     private final byte[] advertisement;
+    private final AnnouncedAddresses announced;
     private final MessageRate answers = new MessageRate();
 
-    NeighbourDiscovery(StackSettings settings, Ipv6Output output) {
+    /** @param neighbours the addresses that the guest uses */
+    NeighbourDiscovery(StackSettings settings, Ipv6Output output, Ipv6Neighbours neighbours) {
+        this.announced = new AnnouncedAddresses(neighbours, this::solicit);
         this.network = settings.ipv6();
         this.output = output;
         this.gatewayMac = settings.gatewayMac();
@@ -78,10 +82,12 @@ final class NeighbourDiscovery {
         }
         boolean solicitation = type == Icmpv6Packet.NEIGHBOUR_SOLICITATION;
         boolean router = type == Icmpv6Packet.ROUTER_SOLICITATION;
+        boolean nameless = (ip.sourceHigh() | ip.sourceLow()) == 0;
+        int header = router ? Icmpv6Packet.HEADER_LENGTH : SOLICITATION_LENGTH;
         if (ip.hopLimit() != HOP_LIMIT
                 || BigEndian.u8(bytes, at + 1) != 0
-                || length < (router ? Icmpv6Packet.HEADER_LENGTH : SOLICITATION_LENGTH)
-                || !areOptions(bytes, at + (router ? Icmpv6Packet.HEADER_LENGTH : SOLICITATION_LENGTH), at + length)) {
+                || length < header
+                || !areOptions(bytes, at + header, at + length, nameless)) {
             return DropReason.NEIGHBOUR;
         }
         if (router) {
@@ -94,7 +100,8 @@ final class NeighbourDiscovery {
         long high = BigEndian.i64(bytes, at + 8);
         long low = BigEndian.i64(bytes, at + 16);
         if (!network.isOwn(high, low)) {
-            return DropReason.NONE;
+            boolean announces = (nameless || !solicitation) && high == network.prefix() && low != 0;
+            return !announces || announced.announced(high, low, now) ? DropReason.NONE : DropReason.NEIGHBOUR_RATE;
         }
         if (!solicitation) {
             return DropReason.SPOOF;
@@ -102,17 +109,25 @@ final class NeighbourDiscovery {
         if (!answers.allows(now)) {
             return DropReason.NEIGHBOUR_RATE;
         }
-        boolean detection = (ip.sourceHigh() | ip.sourceLow()) == 0;
-        answer(new IpAddress(high, low), detection ? null : new IpAddress(ip.sourceHigh(), ip.sourceLow()));
+        answer(new IpAddress(high, low), nameless ? null : new IpAddress(ip.sourceHigh(), ip.sourceLow()));
         return DropReason.NONE;
     }
 
-    /** Whether the options' lengths agree with the message's; one of length 0 would never end. */
-    private static boolean areOptions(MemorySegment bytes, long from, long end) {
+    /** Where addresses wait that the guest announced. */
+    AnnouncedAddresses announced() {
+        return announced;
+    }
+
+    /**
+     * Whether the options' lengths agree with the message's; one of length 0 would never end.
+     *
+     * @param nameless whether the message comes from nobody's address, who has no address of the link to tell either
+     */
+    private static boolean areOptions(MemorySegment bytes, long from, long end, boolean nameless) {
         long at = from;
         while (at < end) {
             int own = at + 2 > end ? 0 : 8 * BigEndian.u8(bytes, at + 1);
-            if (own == 0 || at + own > end) {
+            if (own == 0 || at + own > end || nameless && BigEndian.u8(bytes, at) == OPTION_SOURCE_LINK) {
                 return false;
             }
             at += own;
@@ -149,6 +164,31 @@ final class NeighbourDiscovery {
         Icmpv6Packet.write(
                 bytes, at, NEIGHBOUR_LENGTH, Icmpv6Packet.NEIGHBOUR_SOLICITATION, 0, Ipv6Settings.ROUTER, group);
         output.send(frame, NEIGHBOUR_LENGTH, Ipv6Settings.ROUTER, group, Ipv6Packet.PROTOCOL_ICMP, HOP_LIMIT);
+    }
+
+    /**
+     * Asks all nodes of the link for a sign of life (RFC 4443, section 4.1), from the address of the network, so that who
+     * has one answers from its own.
+     */
+    void pingAll() {
+        Frame frame = output.begin(Icmpv6Packet.HEADER_LENGTH);
+        long at = frame.offset() + Ipv6Output.HEADERS;
+        BigEndian.putI32(frame.bytes(), at + 4, 0);
+        Icmpv6Packet.write(
+                frame.bytes(),
+                at,
+                Icmpv6Packet.HEADER_LENGTH,
+                Icmpv6Packet.ECHO_REQUEST,
+                0,
+                network.gateway(),
+                Ipv6Output.ALL_NODES);
+        output.send(
+                frame,
+                Icmpv6Packet.HEADER_LENGTH,
+                network.gateway(),
+                Ipv6Output.ALL_NODES,
+                Ipv6Packet.PROTOCOL_ICMP,
+                HOP_LIMIT);
     }
 
     /** Says whether there is a way out by this router: what is advertised from now on (RFC 4861, section 6.2.5). */

@@ -138,8 +138,9 @@ public final class Stack {
                 datagram,
                 this::flush,
                 drops,
+                deadlines,
                 this::wantsTurn);
-        ports.solicitBy(ipv6::solicit);
+        ports.askBy(ipv6::solicit, ipv6::pingAll);
         advertisements = new Advertisements(ipv6::advertise);
     }
 
@@ -473,7 +474,7 @@ public final class Stack {
     /** The time to live that is left of the packet's behind the gateway. */
     private int hopsLeft(int destination) {
         // A group of the link is relayed to and not routed to.
-        return settings.isOwn(destination) || destination >>> 28 == 0xE ? ip.ttl() : ip.ttl() - 1;
+        return settings.isOwn(destination) || IpAddress.isGroup(destination) ? ip.ttl() : ip.ttl() - 1;
     }
 
     private DropReason deliver(

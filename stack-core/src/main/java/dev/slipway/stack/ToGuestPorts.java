@@ -36,8 +36,7 @@ public final class ToGuestPorts {
 
     private static final int EPHEMERAL = 65_536 - FIRST_EPHEMERAL;
     private static final int TRIES = 64;
-    /** What all IPv6 addresses of groups begin with (RFC 4291, section 2.7). */
-    private static final int MULTICAST = 0xFF;
+    private static final long LOOK_INTERVAL = 1_000_000_000L;
 
     private final StackSettings settings;
     private final FrameSink toGuest;
@@ -49,6 +48,8 @@ public final class ToGuestPorts {
     private final UdpForwards udp;
     private Consumer<IpAddress> addressListener = address -> {};
     private Consumer<IpAddress> solicitor = address -> {};
+    private Runnable pingAll = () -> {};
+    private long nextLook = Long.MIN_VALUE;
     private int guestAddress;
     private long guestMac6;
     private long guestMac;
@@ -78,18 +79,35 @@ public final class ToGuestPorts {
         addressListener = listener;
     }
 
-    /** Who asks the link for an IPv6 address. */
-    void solicitBy(Consumer<IpAddress> newSolicitor) {
+    /**
+     * @param newSolicitor asks the link for an IPv6 address
+     * @param newPingAll asks whoever is there by IPv6
+     */
+    void askBy(Consumer<IpAddress> newSolicitor, Runnable newPingAll) {
         solicitor = newSolicitor;
+        pingAll = newPingAll;
     }
 
     /**
-     * The guest's own address: the IPv4 address that it began to use last, or else the IPv6 address that it is known by.
+     * The guest's own address: the IPv4 address that it began to use last; or else the IPv6 address that the card is known by
+     * which began to use one last. An address is used by whoever has sent a packet from it, and be it that it answered
+     * when it was asked for after it had announced it ({@link AnnouncedAddresses}). Empty until then, see {@link #look}.
      */
     public Optional<IpAddress> guestAddress() {
         return guestAddress != 0
                 ? Optional.of(IpAddress.ofV4(guestAddress))
                 : leases.ipv6().of(holder, guestMac6);
+    }
+
+    /**
+     * Asks whoever is at the link to show its IPv6 address, once a second at most: the guest is wanted and not known, since
+     * it was there before this stack was. {@link Stack#endTurn} is wanted.
+     */
+    public void look(long now) {
+        if (settings.ipv6().enabled() && now >= nextLook) {
+            nextLook = now + LOOK_INTERVAL;
+            pingAll.run();
+        }
     }
 
     void guestIsAt(int address, long mac) {
@@ -191,7 +209,7 @@ public final class ToGuestPorts {
         Ipv6Settings network = settings.ipv6();
         long high = guest.high();
         long low = guest.low();
-        boolean nowhere = high == 0 || high >>> 56 == MULTICAST || high == network.prefix() && low == 0;
+        boolean nowhere = high == 0 || IpAddress.isGroup(high) || high == network.prefix() && low == 0;
         if (!network.enabled() || nowhere || network.isOwn(high, low)) {
             return false;
         }

@@ -226,7 +226,7 @@ public final class UdpTable extends Timed {
         IcmpError error =
                 verdict.asError(settings.gatewayFor(destination), flow.socket().pathMtu());
         // Nobody is told of what was sent to a group (RFC 1122, section 3.2.2).
-        if (error != null && !isGroup(destination)) {
+        if (error != null && !destination.isGroup()) {
             report(flow, destination, udp.destinationPort(), error, bytes, udp.payloadOffset(), udp.payloadLength());
         }
     }
@@ -279,11 +279,7 @@ public final class UdpTable extends Timed {
         wanted.set(guest, guestPort, symmetric ? remote : null, symmetric ? remotePort : 0);
         UdpFlow flow = flows.get(wanted);
         // Whoever asks a group asks from any port: its own may be one that a service of the host has, or would like.
-        return flow != null ? flow : open(wanted.copy(), isGroup(remote) ? 0 : guestPort, now);
-    }
-
-    private static boolean isGroup(IpAddress address) {
-        return address.isV4() && address.v4() >>> 28 == 0xE;
+        return flow != null ? flow : open(wanted.copy(), remote.isGroup() ? 0 : guestPort, now);
     }
 
     private UdpFlow open(FlowKey key, int preferredPort, long now) {

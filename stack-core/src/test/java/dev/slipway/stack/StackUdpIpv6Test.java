@@ -4,6 +4,7 @@ import static dev.slipway.stack.Ipv6Packets.GATEWAY;
 import static dev.slipway.stack.Ipv6Packets.GUEST;
 import static dev.slipway.stack.Ipv6Packets.HOST;
 import static dev.slipway.stack.Ipv6Packets.ICMP;
+import static dev.slipway.stack.Ipv6Packets.LINK_LOCAL;
 import static dev.slipway.stack.Ipv6Packets.OUTSIDE;
 import static dev.slipway.stack.Ipv6Packets.UDP;
 import static dev.slipway.stack.Ipv6Packets.checked;
@@ -16,6 +17,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.slipway.seam.HostDatagrams.Verdict;
 import dev.slipway.seam.IcmpError;
 import dev.slipway.seam.Ipv6Settings;
+import dev.slipway.seam.ServiceRelay;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.seam.UdpNat;
 import dev.slipway.stack.StackRig.FakeHost.Datagrams;
@@ -25,8 +27,10 @@ import dev.slipway.wire.DropReason;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Icmpv6Packet;
 import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.TcpSegment;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -176,6 +180,106 @@ class StackUdpIpv6Test {
         int hops = error[15] & 0xFF;
         byte[] packet = packet(GUEST, OUTSIDE, hops, UDP, datagram(5_000, 9, payload.getBytes()));
         assertThat(Arrays.copyOfRange(error, 8, error.length)).isEqualTo(packet);
+    }
+
+    private MemorySegment toGroup(String from, String group, int port, int hops) {
+        byte[] packet = packet(from, group, hops, UDP, datagram(5_353, port, "who?".getBytes()));
+        return rig.guest.ethernet(0x3333_0000_00FBL, EthernetFrame.TYPE_IPV6, packet);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "MDNS, ff02::fb, 5353",
+        "SSDP, ff02::c, 1900",
+        "SSDP, ff05::c, 1900",
+    })
+    void groupsAreTheGuestsOwnMatterUnlessTheirServicesMayBeLookedFor(ServiceRelay relay, String group, int port) {
+        rig.input(toGroup(GUEST, group, port, 255));
+        assertThat(rig.host.opened()).isZero();
+        assertThat(rig.drops.get(DropReason.DESTINATION)).isEqualTo(1);
+
+        rig = new StackRig(settings.withRelays(EnumSet.of(relay)));
+        byte[] syn = new byte[20];
+        TcpSegment.write(MemorySegment.ofArray(syn), 0, 0, 40_000, 0, port, 1, 0, TcpSegment.SYN, 65_535, 20, 20);
+        syn[16] = 0;
+        syn[17] = 0;
+        rig.input(
+                toGroup(LINK_LOCAL, group, port, 1),
+                toGroup(GUEST, group, port + 1, 255),
+                toGroup(GUEST, relay == ServiceRelay.MDNS ? "ff02::c" : "ff02::fb", port, 255),
+                toGroup(GUEST, "ff08::c", port, 255),
+                frame(packet(GUEST, group, 64, Ipv6Packets.TCP, syn)),
+                frame(packet(GUEST, group, 64, 132, new byte[20])));
+        assertThat(rig.drops.get(DropReason.DESTINATION)).isEqualTo(5);
+        assertThat(rig.sent.take()).as("nobody is told of what was for a group").isEmpty();
+        assertThat(rig.host.opened()).isEqualTo(1);
+        assertThat(flow().preferredPort)
+                .as("not the port of the host's own responder")
+                .isZero();
+        assertThat(flow().ipv6).isTrue();
+        assertThat(flow().sent)
+                .extracting(sent -> sent.destination() + " " + sent.port() + " " + sent.hopLimit())
+                .containsExactly(ip(group) + " " + port + " 1");
+        flow().receive("fe80::99", port, "me".getBytes());
+        SentFrame answer = rig.sent.only();
+        assertThat(new String(checked(answer, UDP), 8, 2)).isEqualTo("me");
+        IpV6Packet.IpV6Header header = read(answer).get(IpV6Packet.class).getHeader();
+        assertThat(IpAddress.ofBytes(header.getSrcAddr().getAddress())).isEqualTo(ip("fe80::99"));
+        assertThat(IpAddress.ofBytes(header.getDstAddr().getAddress())).isEqualTo(ip(LINK_LOCAL));
+    }
+
+    @Test
+    void nothingIsSaidAboutWhatWasSentToAGroup() {
+        rig = new StackRig(settings.withRelays(EnumSet.of(ServiceRelay.MDNS)));
+        rig.host.verdict = Verdict.NETWORK_UNREACHABLE;
+        rig.input(toGroup(GUEST, "ff02::fb", 5_353, 255));
+        assertThat(rig.drops.get(DropReason.UDP_HOST)).isEqualTo(1);
+        byte[] odd = packet(
+                GUEST,
+                "ff02::fb",
+                255,
+                UDP,
+                new byte[9],
+                (byte) 44,
+                (byte) UDP,
+                (byte) 0,
+                (byte) 0,
+                (byte) 1,
+                (byte) 0,
+                (byte) 0,
+                (byte) 0,
+                (byte) 9);
+        rig.input(frame(odd));
+        assertThat(rig.drops.get(DropReason.FRAGMENT)).isEqualTo(1);
+        assertThat(rig.sent.frames()).isEmpty();
+    }
+
+    /** A question in pieces is one, and nothing else is hidden in them. */
+    @Test
+    void questionToAGroupMayComeInFragments() {
+        rig = new StackRig(settings.withRelays(EnumSet.of(ServiceRelay.MDNS)));
+        byte[] whole = packet(GUEST, "ff02::fb", 255, UDP, datagram(5_353, 5_353, "0123456789abcdef".getBytes()));
+        byte[] body = Arrays.copyOfRange(whole, 40, whole.length);
+        rig.input(
+                frame(packet(GUEST, "ff02::fb", 255, UDP, piece(UDP, 0, true, Arrays.copyOf(body, 16)), (byte) 44)),
+                frame(packet(
+                        GUEST,
+                        "ff02::fb",
+                        255,
+                        UDP,
+                        piece(UDP, 16, false, Arrays.copyOfRange(body, 16, body.length)),
+                        (byte) 44)));
+        assertThat(new String(flow().sent.getFirst().payload())).isEqualTo("0123456789abcdef");
+    }
+
+    private static byte[] piece(int next, int offset, boolean more, byte[] bytes) {
+        byte[] piece = new byte[8 + bytes.length];
+        piece[0] = (byte) next;
+        piece[2] = (byte) (offset >>> 8);
+        piece[3] = (byte) (offset | (more ? 1 : 0));
+        piece[7] = 1;
+        System.arraycopy(bytes, 0, piece, 8, bytes.length);
+        return piece;
     }
 
     @Test

@@ -20,6 +20,7 @@ import dev.slipway.seam.StackSettings;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.testing.SentFrame;
 import dev.slipway.udp.UdpForwards;
+import dev.slipway.wire.DropReason;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Icmpv6Packet;
 import dev.slipway.wire.IpAddress;
@@ -115,6 +116,138 @@ class ToGuestPortsIpv6Test {
         answer(GUEST, GATEWAY);
         rig.stack.reset();
         assertThat(rig.stack.ports().guestAddress()).isEmpty();
+    }
+
+    private MemorySegment toGroup(String from, String group, byte[] message) {
+        return rig.guest.ethernet(0x3333_FF00_0000L, EthernetFrame.TYPE_IPV6, packet(from, group, 255, ICMP, message));
+    }
+
+    private static byte[] about(int type, String address) {
+        byte[] message = message(type, 24);
+        System.arraycopy(ip(address).toBytes(), 0, message, 8, 16);
+        return message;
+    }
+
+    /** What a kernel says of its own accord when it comes up: detection of both addresses, and who is a router here. */
+    private void guestComesUpAndIsSilent() {
+        rig.input(
+                toGroup("::", "ff02::1:ff12:3456", about(Icmpv6Packet.NEIGHBOUR_SOLICITATION, LINK_LOCAL)),
+                toGroup(LINK_LOCAL, "ff02::2", message(Icmpv6Packet.ROUTER_SOLICITATION, 8)),
+                toGroup("::", "ff02::1:ff12:3456", about(Icmpv6Packet.NEIGHBOUR_SOLICITATION, GUEST)));
+        rig.advance(1);
+        rig.sent.take();
+    }
+
+    /** The addresses that the link is asked for in the time to come. */
+    private List<IpAddress> askedFor(long nanos) {
+        rig.sent.take();
+        rig.advance(nanos);
+        List<IpAddress> asked = new ArrayList<>();
+        for (SentFrame sent : rig.sent.take()) {
+            byte[] message = checked(sent, ICMP);
+            if (message[0] == (byte) Icmpv6Packet.NEIGHBOUR_SOLICITATION) {
+                asked.add(IpAddress.ofBytes(Arrays.copyOfRange(message, 8, 24)));
+            }
+        }
+        return asked;
+    }
+
+    @Test
+    void guestThatOnlyFindsOutWhetherItsAddressIsFreeIsAskedForItAndKnownByIt() {
+        guestComesUpAndIsSilent();
+        assertThat(rig.stack.ports().guestAddress()).isEmpty();
+        assertThat(askedFor(AnnouncedAddresses.INTERVAL - 2))
+                .as("while others may still object")
+                .isEmpty();
+        assertThat(askedFor(1)).containsExactly(ip(GUEST));
+        assertThat(rig.stack.ports().guestAddress()).as("it has not answered").isEmpty();
+        rig.input(frame(packet(GUEST, "fe80::1", 255, ICMP, about(Icmpv6Packet.NEIGHBOUR_ADVERTISEMENT, GUEST))));
+        assertThat(rig.stack.ports().guestAddress()).contains(ip(GUEST));
+        assertThat(rig.leases.ipv6().of(1, 0x5254_0012_3456L)).contains(ip(GUEST));
+        assertThat(deliver(GUEST, GATEWAY, "ping")).isTrue();
+        isDatagram(rig.sent.only(), GATEWAY, GUEST);
+        assertThat(askedFor(60 * StackRig.SECOND)).as("it is known").isEmpty();
+    }
+
+    @Test
+    void addressThatNobodyAnswersForIsAskedForThreeTimesAndIsNobodys() {
+        guestComesUpAndIsSilent();
+        assertThat(askedFor(3 * AnnouncedAddresses.INTERVAL)).hasSize(3);
+        assertThat(askedFor(60 * StackRig.SECOND)).isEmpty();
+        assertThat(rig.stack.ports().guestAddress()).isEmpty();
+        StackRig other = new StackRig(settings, rig.leases);
+        other.input(rig.guest
+                .mac(0x5254_0099_9999L)
+                .ethernet(
+                        settings.gatewayMac(),
+                        EthernetFrame.TYPE_IPV6,
+                        packet(GUEST, GATEWAY, 64, ICMP, message(Icmpv6Packet.ECHO_REQUEST, 16))));
+        assertThat(other.stack.ports().guestAddress())
+                .as("an announcement claims nothing")
+                .contains(ip(GUEST));
+    }
+
+    @Test
+    void addressThatIsAdvertisedToAllIsAskedForToo() {
+        rig.input(toGroup(LINK_LOCAL, "ff02::1", about(Icmpv6Packet.NEIGHBOUR_ADVERTISEMENT, GUEST)));
+        rig.advance(1);
+        assertThat(askedFor(AnnouncedAddresses.INTERVAL)).containsExactly(ip(GUEST));
+        rig.stack.reset();
+        assertThat(askedFor(60 * StackRig.SECOND)).as("the guest is gone").isEmpty();
+    }
+
+    @Test
+    void addressOfDhcpIsAskedForOnceItIsLeasedAndNotWhileItIsOffered() {
+        byte[] solicit = {1, 1, 2, 3, 0, 1, 0, 4, 0, 4, 1, 1, 0, 3, 0, 12, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0};
+        rig.input(frame(packet(LINK_LOCAL, "ff02::1:2", 1, UDP, datagram(546, 547, solicit))));
+        rig.advance(1);
+        assertThat(askedFor(60 * StackRig.SECOND)).isEmpty();
+        byte[] rapid = Arrays.copyOf(solicit, solicit.length + 4);
+        rapid[solicit.length + 1] = 14;
+        rig.input(frame(packet(LINK_LOCAL, "ff02::1:2", 1, UDP, datagram(546, 547, rapid))));
+        List<IpAddress> asked = askedFor(AnnouncedAddresses.INTERVAL);
+        assertThat(asked).hasSize(1);
+        assertThat(asked.getFirst().toString()).startsWith("fd65::d");
+    }
+
+    /** Whatever a guest announces, so many wait, each is asked for so often, and an address of its own is found after it. */
+    @Test
+    void floodOfAnnouncedAddressesIsBoundedAndCounted() {
+        guestComesUpAndIsSilent();
+        for (int i = 1; i <= 10_000; i++) {
+            rig.input(toGroup(
+                    "::",
+                    "ff02::1:ff00:0",
+                    about(Icmpv6Packet.NEIGHBOUR_SOLICITATION, "fd65::7:" + Integer.toHexString(i))));
+        }
+        assertThat(rig.drops.get(DropReason.NEIGHBOUR_RATE)).isEqualTo(10_000 - (AnnouncedAddresses.LIMIT - 1));
+        assertThat(askedFor(60 * StackRig.SECOND)).hasSize(AnnouncedAddresses.LIMIT * AnnouncedAddresses.TRIES);
+        guestComesUpAndIsSilent();
+        assertThat(askedFor(AnnouncedAddresses.INTERVAL)).containsExactly(ip(GUEST));
+        assertThat(rig.failures).isEmpty();
+    }
+
+    @Test
+    void guestThatWasThereBeforeIsCalledOnceASecondAtMostAndKnownByItsAnswer() {
+        for (int i = 0; i < 100; i++) {
+            rig.stack.ports().look(rig.now);
+        }
+        SentFrame call = rig.sent.only();
+        assertThat(checked(call, ICMP)[0] & 0xFF).isEqualTo(Icmpv6Packet.ECHO_REQUEST);
+        IpV6Packet.IpV6Header header = read(call).get(IpV6Packet.class).getHeader();
+        assertThat(IpAddress.ofBytes(header.getDstAddr().getAddress())).isEqualTo(ip("ff02::1"));
+        assertThat(IpAddress.ofBytes(header.getSrcAddr().getAddress()))
+                .as("so that the answer is from an address of the network")
+                .isEqualTo(ip(GATEWAY));
+        rig.input(frame(packet(GUEST, GATEWAY, 64, ICMP, message(Icmpv6Packet.ECHO_REPLY, 8))));
+        assertThat(rig.stack.ports().guestAddress()).contains(ip(GUEST));
+        rig.sent.take();
+        rig.now += StackRig.SECOND;
+        rig.stack.ports().look(rig.now);
+        assertThat(rig.sent.take()).hasSize(1);
+        StackRig off = new StackRig();
+        off.stack.ports().look(off.now);
+        assertThat(off.sent.take()).isEmpty();
     }
 
     @Test

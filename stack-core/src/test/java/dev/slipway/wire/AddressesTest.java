@@ -51,6 +51,23 @@ final class AddressesTest {
     }
 
     @ParameterizedTest
+    @CsvSource({
+        "223.255.255.255, false",
+        "224.0.0.0, true",
+        "239.255.255.255, true",
+        "240.0.0.0, false",
+        "255.255.255.255, false",
+        "feff:ffff::1, false",
+        "ff00::, true",
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff, true",
+        "::ffff:0:1, false"
+    })
+    void groupsAreToldFromOthers(String text, boolean isGroup) {
+        IpAddress address = IpAddress.ofBytes(InetAddress.ofLiteral(text).getAddress());
+        assertThat(address.isGroup()).isEqualTo(isGroup);
+    }
+
+    @ParameterizedTest
     @ValueSource(
             strings = {
                 "",
