@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.function.LongPredicate;
 
 /**
  * Answers the DHCP requests of one stack's guest (RFC 2131, section 4.3). One request at a time: {@link #answer}, then,
@@ -48,6 +49,7 @@ public final class DhcpServer {
     private int replyLength;
     private int replyDestination;
     private long replyMac;
+    private LongPredicate clients = mac -> true;
 
     /**
      * A server for the subnet of these settings.
@@ -79,6 +81,11 @@ public final class DhcpServer {
         this.searchList = list.toByteArray();
         this.timeServers = timeServers(leases.dhcp().ntpServers());
         this.routes = routes(leases.dhcp().routes());
+    }
+
+    /** Answers only in the name of some MAC addresses from now on: others are somebody else's. */
+    public void serveOnly(LongPredicate those) {
+        clients = those;
     }
 
     /**
@@ -123,6 +130,7 @@ public final class DhcpServer {
                 && client != 0
                 && !MacAddress.isGroup(client)
                 && client != settings.gatewayMac()
+                && clients.test(client)
                 && (relay == 0 || settings.contains(relay));
     }
 

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.IntConsumer;
 import java.util.regex.Pattern;
 
 /**
@@ -64,6 +65,7 @@ public final class LeaseTable {
     private int neverUsed;
     private int lastHolder = NOBODY;
     private long version;
+    private IntConsumer lost = address -> {};
 
     private long offered;
     private long committed;
@@ -120,6 +122,14 @@ public final class LeaseTable {
         this.ipv6 = new Ipv6Addresses(settings.ipv6());
         this.neverUsed = settings.firstGuest();
         dhcp.reserved().forEach(this::reserve);
+    }
+
+    /**
+     * Who is told of each address that may have lost its owner, before anybody else can get it. To be said before the table
+     * is used; the listener is called with the table locked, from any thread, and must not call back.
+     */
+    public void whenLost(IntConsumer listener) {
+        lost = listener;
     }
 
     /** The same of IPv6. */
@@ -210,6 +220,7 @@ public final class LeaseTable {
         oldest.state = Lease.State.FREE;
         oldest.everBound = false;
         oldest.expires = now;
+        lost.accept(oldest.address);
         return true;
     }
 
@@ -354,6 +365,7 @@ public final class LeaseTable {
     }
 
     private void free(Entry entry, long now) {
+        lost.accept(entry.address);
         entry.state = Lease.State.FREE;
         entry.expires = now;
         unname(entry);
@@ -376,6 +388,7 @@ public final class LeaseTable {
         version++;
         entry.holder = NOBODY;
         entry.everBound = false;
+        lost.accept(address);
         entry.state = Lease.State.QUARANTINED;
         entry.expires = nowNanos + TimeUnit.SECONDS.toNanos(QUARANTINE_SECONDS);
         declined++;
@@ -394,6 +407,19 @@ public final class LeaseTable {
      */
     public boolean claim(int address, long mac, long nowNanos) {
         return claim(NOBODY, address, mac, nowNanos);
+    }
+
+    /**
+     * The same for who remembers the answer.
+     *
+     * @param granted run if it may use it, before the address can be lost again ({@link #whenLost})
+     */
+    public synchronized boolean claim(int holder, int address, long mac, long nowNanos, Runnable granted) {
+        boolean may = claim(holder, address, mac, nowNanos);
+        if (may) {
+            granted.run();
+        }
+        return may;
     }
 
     /** The same for a guest that {@link #join joined}: until it leaves, and only as long as it has less than its share. */
@@ -421,6 +447,7 @@ public final class LeaseTable {
             return false;
         }
         if (entry.mac != mac) {
+            lost.accept(address);
             leased.remove(entry.mac, entry);
             unname(entry);
         }
@@ -623,9 +650,11 @@ public final class LeaseTable {
                 && before != entry
                 && (before.state == Lease.State.BOUND || before.state == Lease.State.OFFERED)) {
             before.state = Lease.State.FREE;
+            lost.accept(before.address);
             unname(before);
         }
         if (entry.mac != mac) {
+            lost.accept(entry.address);
             leased.remove(entry.mac, entry);
             unname(entry);
             entry.mac = mac;
@@ -643,6 +672,7 @@ public final class LeaseTable {
             if (least == null) {
                 return null;
             }
+            lost.accept(least.address);
             leased.remove(least.mac, least);
             unname(least);
             entries.remove(least.address);

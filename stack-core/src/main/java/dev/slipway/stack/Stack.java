@@ -31,6 +31,7 @@ import dev.slipway.wire.TcpSegment;
 import dev.slipway.wire.UdpDatagram;
 import java.lang.foreign.MemorySegment;
 import java.util.function.Consumer;
+import java.util.function.LongPredicate;
 
 /**
  * The TCP/IP stack that one guest sees as its network: router, name server, DHCP server, and everything beyond them.
@@ -147,6 +148,19 @@ public final class Stack {
     /** Who is told that {@link #endTurn} is wanted although no frame came: something happened on the host. */
     public void whenTurnWanted(Runnable listener) {
         turnWanted = listener;
+    }
+
+    /**
+     * Whose addresses the guest may ask for and give back by DHCP, by MAC address; all without this. What it says in the
+     * name of others is dropped as {@link DropReason#DHCP}.
+     */
+    public void serveDhcpOnly(LongPredicate those) {
+        dhcp.serveOnly(those);
+    }
+
+    /** What the table of addresses calls this guest. */
+    public int holder() {
+        return holder;
     }
 
     /** Who is told of defects of ours that cost a flow. */

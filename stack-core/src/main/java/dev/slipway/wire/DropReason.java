@@ -12,6 +12,10 @@ public enum DropReason {
     SPOOF("spoof"),
     NOT_FOR_US("not-for-us"),
     OFFLOAD("offload"),
+    /** A source address beyond those that one VM may use. */
+    MAC_LIMIT("mac-limit"),
+    /** A frame to another VM, whose queue has no room for it. */
+    SWITCH_FULL("switch-full"),
 
     ARP("arp"),
 
@@ -63,6 +67,8 @@ public enum DropReason {
 
     DHCP("dhcp"),
     DHCP_POOL("dhcp-pool"),
+    /** What only a server says or hears, from one VM to another. */
+    ROGUE_DHCP("rogue-dhcp"),
     DNS("dns"),
     DNS_LIMIT("dns-limit"),
 

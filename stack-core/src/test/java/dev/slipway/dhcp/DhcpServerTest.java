@@ -107,6 +107,19 @@ final class DhcpServerTest {
     }
 
     @Test
+    void nobodyGivesBackAnAddressInAnothersName() {
+        lease();
+        server.serveOnly(mac -> mac != guest.mac());
+        for (int type : new int[] {DhcpMessage.RELEASE, DhcpMessage.DECLINE, DhcpMessage.DISCOVER}) {
+            DhcpBuilder message =
+                    guest.dhcp(type).ciaddr("192.168.65.3", GATEWAY).server(GATEWAY);
+            assertThat(send(message.requested("192.168.65.3"))).isEqualTo(DropReason.DHCP);
+            assertThat(server.replyLength()).isZero();
+        }
+        assertThat(leases.ownerOf(THREE)).isEqualTo(guest.mac());
+    }
+
+    @Test
     void nameThatTheGuestGivesItselfIsNotedUpToTheFirstDot() {
         answerTo(request().requested("192.168.65.3").hostName("Build-1.lan")).hasType(DhcpMessage.ACK);
         assertThat(leases.addressOf("build-1")).isEqualTo(THREE);

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -412,6 +413,36 @@ final class LeaseTableTest {
         assertThat(leases.leases().stream().filter(l -> l.state() == Lease.State.BOUND))
                 .hasSize((int) owned);
         assertThat(leases.leases().stream().map(Lease::address)).doesNotHaveDuplicates();
+    }
+
+    @Test
+    void whoRemembersOwnersIsToldOfEveryAddressThatIsLost() {
+        long seed = 20_261_128;
+        Random random = new Random(seed);
+        Map<Integer, Long> remembered = new HashMap<>();
+        leases.whenLost(remembered::remove);
+        int[] holders = {leases.join(), leases.join(), leases.join()};
+        for (int step = 0; step < 20_000; step++) {
+            long mac = 0x5254_0000_0000L + random.nextInt(100);
+            int holder = holders[(int) (mac % 3)];
+            int address = FIRST - 3 + random.nextInt(257);
+            switch (random.nextInt(8)) {
+                case 0 -> leases.offer(holder, mac, random.nextBoolean() ? address : 0, now);
+                case 1 -> leases.commit(holder, mac, address, now);
+                case 2, 3 -> leases.claim(holder, address, mac, now, () -> remembered.put(address, mac));
+                case 4 -> leases.release(mac, now);
+                case 5 -> leases.decline(mac, leases.leaseOf(mac), now);
+                case 6 -> {
+                    if (random.nextInt(20) == 0) {
+                        leases.leave(holder, now);
+                    }
+                }
+                default -> pass(random.nextInt(LeaseTable.LEASE_SECONDS / 500));
+            }
+            remembered.forEach((known, owner) ->
+                    assertThat(leases.ownerOf(known)).as("seed %d", seed).isEqualTo(owner));
+        }
+        assertThat(remembered).as("addresses at the end").isNotEmpty();
     }
 
     private boolean expired(int address, List<Lease> leasesBefore) {
