@@ -13,6 +13,7 @@ import dev.slipway.host.NetworkSettings;
 import dev.slipway.host.ResolverCounters;
 import dev.slipway.host.VmNetwork;
 import dev.slipway.host.VmSession;
+import dev.slipway.lan.SwitchCounters;
 import dev.slipway.proxy.HostPatterns;
 import dev.slipway.proxy.ProxyCounters;
 import dev.slipway.proxy.ProxySettings;
@@ -64,7 +65,8 @@ final class RunningNetwork implements AutoCloseable {
                         settings.faults(),
                         settings.proxies(),
                         settings.dhcp(),
-                        settings.leaseFile()),
+                        settings.leaseFile(),
+                        settings.isolated()),
                 policy));
     }
 
@@ -150,6 +152,7 @@ final class RunningNetwork implements AutoCloseable {
             count(counters, session.resolverCounters());
             count(counters, network.leases().counts());
             count(counters, session.proxyCounters());
+            network.switchCounters(session).ifPresent(between -> count(counters, between));
             counters.put("policyAllowed", session.egress().allowed());
             counters.put("policyDenied", session.egress().denied());
             counters.put("policyNamesRefused", session.egress().namesRefused());
@@ -215,6 +218,13 @@ final class RunningNetwork implements AutoCloseable {
         counters.put("tcpWindowProbes", tcp.windowProbes());
         counters.put("tcpRetransmittedBytes", tcp.retransmittedBytes());
         counters.put("tcpChallengeAcks", tcp.challengeAcks());
+    }
+
+    private static void count(Map<String, Long> counters, SwitchCounters between) {
+        counters.put("framesToVms", between.framesToVms());
+        counters.put("bytesToVms", between.bytesToVms());
+        counters.put("framesFromVms", between.framesFromVms());
+        counters.put("bytesFromVms", between.bytesFromVms());
     }
 
     private static void count(Map<String, Long> counters, ProxyCounters proxies) {

@@ -12,7 +12,8 @@ enum SettingKey {
                 + " VPNKit's protocol and gvproxy's, dgram:PATH, vfkit:PATH and bess:PATH carry a frame in each packet"
                 + " (Linux), vhost-user:PATH the VM's own memory (Linux), tap:NETNS[/IF] is a TAP device in a network"
                 + " namespace, fd:N[/PROTOCOL] a socket that the program was started with, stdio:[PROTOCOL] its"
-                + " standard input and output. May be given several times, each VM has a network of its own."),
+                + " standard input and output. May be given several times; the VMs are on one network, unless"
+                + " --isolate is given."),
     ONE_OFF("", Kind.SWITCH, "Serves each VM until its connection ends, and then ends itself, with exit code 0."),
     API("PATH", Kind.ONE, "Unix socket of the control API (mode 0600). Default: none"),
     PUBLISH(
@@ -54,6 +55,7 @@ enum SettingKey {
             "Stands for the host's localhost, as host.docker.internal. Default: the subnet's last address"),
     NO_HOST_ACCESS(
             "", Kind.SWITCH, "The guest cannot reach the host's localhost. Default: it can, by the host address"),
+    ISOLATE("", Kind.SWITCH, "VMs do not see each other. Default: those of one process are on one network"),
     ALLOW_LINK_LOCAL("", Kind.SWITCH, "The guest can reach 169.254.0.0/16. Default: it cannot"),
     POLICY(
             "FILE",

@@ -57,6 +57,7 @@ import java.util.Set;
  * @param capture where the frames of the only VM are captured to
  * @param faults what is to go wrong on purpose
  * @param proxies which flows go through a proxy
+ * @param isolated whether the VMs do not see each other
  * @param logLevel {@code error} to {@code trace}
  * @param places where each path of a socket or file was written, for error messages
  */
@@ -79,6 +80,7 @@ public record Settings(
         Optional<Path> capture,
         Optional<Faults> faults,
         ProxySettings proxies,
+        boolean isolated,
         String logLevel,
         Map<String, String> places) {
 
@@ -116,6 +118,7 @@ public record Settings(
                 capture(source, vms.size()),
                 faults(source),
                 ProxyOptions.from(source, System.getenv()),
+                isOn(source, SettingKey.ISOLATE),
                 choice(source, SettingKey.LOG_LEVEL, LOG_LEVELS, "info"),
                 places(source, vms));
     }

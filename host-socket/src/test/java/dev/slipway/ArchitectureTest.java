@@ -38,7 +38,7 @@ class ArchitectureTest {
             packages("wire", "time", "seam", "ip", "icmp", "tcp", "udp", "dhcp", "dns", "stack");
 
     /** Where frames come from. */
-    private static final String[] ETHERNET_BRIDGE = packages("ethernet", "posix", "virtio", "tap", "vhost");
+    private static final String[] ETHERNET_BRIDGE = packages("ethernet", "posix", "virtio", "tap", "vhost", "lan");
 
     /** Where flows go to. The root package holds the command line. */
     private static final String[] HOST_SOCKET = {

@@ -23,6 +23,7 @@ import java.util.Optional;
  * @param faults what is to go wrong on purpose with every VM's frames
  * @param dhcp what DHCP is told beside the addresses
  * @param leaseFile where leases are kept over a restart
+ * @param isolated whether VMs do not see each other
  */
 public record NetworkSettings(
         StackSettings stack,
@@ -34,7 +35,8 @@ public record NetworkSettings(
         Optional<Faults> faults,
         ProxySettings proxies,
         DhcpSettings dhcp,
-        Optional<Path> leaseFile) {
+        Optional<Path> leaseFile,
+        boolean isolated) {
 
     public NetworkSettings {
         channels = List.copyOf(channels);
@@ -56,7 +58,8 @@ public record NetworkSettings(
                 Optional.empty(),
                 ProxySettings.none(),
                 DhcpSettings.NONE,
-                Optional.empty());
+                Optional.empty(),
+                false);
     }
 
     /** Default addresses and policy, this platform's transport and resolvers. */
@@ -72,12 +75,28 @@ public record NetworkSettings(
     /** These settings with proxies. */
     public NetworkSettings withProxies(ProxySettings newProxies) {
         return new NetworkSettings(
-                stack, policy, resolver, transport, channels, capture, faults, newProxies, dhcp, leaseFile);
+                stack, policy, resolver, transport, channels, capture, faults, newProxies, dhcp, leaseFile, isolated);
     }
 
     /** These settings with other words for DHCP, and a file of leases. */
     public NetworkSettings withLeases(DhcpSettings newDhcp, Optional<Path> newLeaseFile) {
         return new NetworkSettings(
-                stack, policy, resolver, transport, channels, capture, faults, proxies, newDhcp, newLeaseFile);
+                stack,
+                policy,
+                resolver,
+                transport,
+                channels,
+                capture,
+                faults,
+                proxies,
+                newDhcp,
+                newLeaseFile,
+                isolated);
+    }
+
+    /** These settings with VMs that do not see each other. */
+    public NetworkSettings withoutSwitch() {
+        return new NetworkSettings(
+                stack, policy, resolver, transport, channels, capture, faults, proxies, dhcp, leaseFile, true);
     }
 }

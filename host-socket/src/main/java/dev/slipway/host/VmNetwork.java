@@ -19,6 +19,9 @@ import dev.slipway.ethernet.TcpAddress;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.ethernet.VmChannel;
 import dev.slipway.event.Events;
+import dev.slipway.lan.SwitchCounters;
+import dev.slipway.lan.SwitchPort;
+import dev.slipway.lan.VmSwitch;
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.Sockets;
 import dev.slipway.proxy.ProxySettings;
@@ -60,6 +63,10 @@ public final class VmNetwork implements AutoCloseable {
     private final Optional<LeaseFile> leaseFile;
     private final VpnkitGuests vpnkitGuests;
     private final LocalNames names;
+    /** Between the VMs, if there are several and they are to see each other. */
+    private final Optional<VmSwitch> vmSwitch;
+
+    private final List<SwitchPort> ports = new ArrayList<>();
     private final List<MultiThreadIoEventLoopGroup> loops = new ArrayList<>();
     private MultiThreadIoEventLoopGroup control;
     private final List<VmSession> sessions = new ArrayList<>();
@@ -80,6 +87,10 @@ public final class VmNetwork implements AutoCloseable {
         transport = settings.transport();
         serving = new AtomicInteger(settings.channels().size());
         leases = new LeaseTable(settings.stack(), settings.dhcp());
+        int vms = settings.channels().size();
+        vmSwitch = settings.isolated() || vms < 2
+                ? Optional.empty()
+                : Optional.of(new VmSwitch(settings.stack(), leases, vms));
         leaseFile = settings.leaseFile().map(path -> LeaseFile.start(path, leases));
         vpnkitGuests = new VpnkitGuests(settings.stack(), leases);
         names = new LocalNames(settings.stack(), leases);
@@ -175,10 +186,23 @@ public final class VmNetwork implements AutoCloseable {
                 ? new CaptureLink(faulty == null ? link : faulty)
                 : null;
         GuestLink outermost = capture != null ? capture : faulty != null ? faulty : link;
+        SwitchPort port = vmSwitch.map(lan -> lan.port(channel.toString(), loop, outermost))
+                .orElse(null);
         VmSession session = new VmSession(
-                channel.toString(), settings, loop, outermost, leases, names, proxies::get, policy::get, events);
+                channel.toString(),
+                settings,
+                loop,
+                port == null ? outermost : port,
+                leases,
+                names,
+                proxies::get,
+                policy::get,
+                events);
         sessions.add(session);
-        GuestLink.Receiver receiver = session.receiver();
+        if (port != null) {
+            ports.add(port);
+        }
+        GuestLink.Receiver receiver = port == null ? session.receiver() : session.receiverBehind(port);
         if (capture != null) {
             CaptureFile file = new CaptureFile(settings.capture().get(), CaptureFile.HEADERS_ONLY, CAPTURE_BYTES);
             loop.submit(() -> capture.start(file)).awaitUninterruptibly();
@@ -332,6 +356,14 @@ public final class VmNetwork implements AutoCloseable {
 
     public LeaseTable leases() {
         return leases;
+    }
+
+    /** What passed between a VM and the others; empty if they do not see each other. */
+    public Optional<SwitchCounters> switchCounters(VmSession session) {
+        int index = sessions.indexOf(session);
+        return index < 0 || index >= ports.size()
+                ? Optional.empty()
+                : Optional.of(ports.get(index).switchCounters());
     }
 
     /** The names that are answered here, for all VMs; zones may be added at any time. */

@@ -10,6 +10,7 @@ import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.event.Event;
 import dev.slipway.event.Events;
+import dev.slipway.lan.SwitchPort;
 import dev.slipway.proxy.GuestApi;
 import dev.slipway.proxy.ProxyCounters;
 import dev.slipway.proxy.ProxySettings;
@@ -240,6 +241,12 @@ public final class VmSession implements AutoCloseable {
     /** What the link is to hand its frames to. */
     GuestLink.Receiver receiver() {
         return new FromGuest();
+    }
+
+    /** The same behind a port of the switch between VMs, which is the session's link. */
+    GuestLink.Receiver receiverBehind(SwitchPort port) {
+        stack.serveDhcpOnly(port::maySpeakFor);
+        return port.receiver(receiver(), stack.holder(), drops);
     }
 
     /** What frames are given to the stack by; all of it runs on the event loop. */

@@ -62,7 +62,8 @@ class ConnectTest {
                 Optional.empty(),
                 ProxySettings.none(),
                 DhcpSettings.NONE,
-                Optional.empty()));
+                Optional.empty(),
+                false));
         ControlCounters counters = new ControlCounters();
         socket = folder.resolve("api");
         server = ControlServer.listen(
