@@ -80,6 +80,12 @@ class SettingsFileTest {
     }
 
     @Test
+    void vmsSeeEachOtherUnlessSomethingElseIsSaid() throws Exception {
+        assertThat(read("vm: [qemu:/a, qemu:/b]\n").isolated()).isFalse();
+        assertThat(read("vm: [qemu:/a, qemu:/b]\nisolate: true\n").isolated()).isTrue();
+    }
+
+    @Test
     void hostAccessCanBeClosed() throws Exception {
         assertThat(read("vm: qemu:/a\nno-host-access: true\n").hostAccess()).isFalse();
     }

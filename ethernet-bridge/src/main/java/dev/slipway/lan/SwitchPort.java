@@ -123,14 +123,13 @@ public final class SwitchPort implements GuestLink {
 
         @Override
         public void attached() {
-            if (queue == null) {
-                queue = new FrameQueue(lan.size());
-            }
-            discard();
-            connections = connections == Integer.MAX_VALUE ? 1 : connections + 1;
-            connection = connections;
             toldOfConflict = false;
-            receiver.attached();
+            try {
+                join();
+            } finally {
+                // Without memory for a queue a VM hears no other, and has its own stack.
+                receiver.attached();
+            }
         }
 
         @Override
@@ -202,6 +201,11 @@ public final class SwitchPort implements GuestLink {
     }
 
     private DropReason mayUse(long source) {
+        Station known = lan.find(source);
+        if (known != null && known.port == this && !known.gone) {
+            last = known;
+            return DropReason.NONE;
+        }
         VmSwitch.Refusal refusal = lan.learn(this, source, now);
         if (refusal == null) {
             return DropReason.NONE;
@@ -321,6 +325,15 @@ public final class SwitchPort implements GuestLink {
             link.counters().dropToGuest();
             queue.remove();
         }
+    }
+
+    private void join() {
+        if (queue == null) {
+            queue = new FrameQueue(lan.size());
+        }
+        discard();
+        connections = connections == Integer.MAX_VALUE ? 1 : connections + 1;
+        connection = connections;
     }
 
     private void leave() {

@@ -8,8 +8,10 @@ import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.probe.Probe;
 import dev.slipway.seam.StackSettings;
+import dev.slipway.testing.PacketBuilder;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.lang.foreign.MemorySegment;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
@@ -183,6 +185,54 @@ final class VmNetworkTest {
             assertThat(b.acquireLease()).contains("192.168.65.4");
             assertThat(both.leases().leases()).hasSize(2);
         }
+    }
+
+    @Test
+    void guestsOfANetworkSeeEachOtherUnlessTheyAreIsolated() throws Exception {
+        MemorySegment question = PacketBuilder.guest().mac(0x5254_0000_000AL).arpRequest("192.168.65.9");
+        MemorySegment toGateway = PacketBuilder.guest()
+                .mac(0x5254_0000_000BL)
+                .address("192.168.65.9")
+                .arpRequest("192.168.65.1");
+        Path first = folder.resolve("a.sock");
+        Path second = folder.resolve("b.sock");
+        NetworkSettings settings = settings(HostPolicy.defaults(), first, second);
+        for (boolean isolated : new boolean[] {false, true}) {
+            try (VmNetwork both = VmNetwork.start(isolated ? settings.withoutSwitch() : settings);
+                    SocketChannel a = SocketChannel.open(UnixDomainSocketAddress.of(first));
+                    SocketChannel b = SocketChannel.open(UnixDomainSocketAddress.of(second))) {
+                VmSession from = both.sessions().getFirst();
+                Waiting.until(() -> both.sessions().stream().allMatch(VmSession::isAttached));
+                send(a, question);
+                Waiting.until(() -> from.linkCounters().framesFromGuest() == 1);
+                from.ask((stack, link) -> true);
+                send(b, toGateway);
+                byte[] heard = receive(b);
+                if (isolated) {
+                    assertThat(heard[21]).as("an answer of the gateway's").isEqualTo((byte) 2);
+                    assertThat(both.switchCounters(from)).isEmpty();
+                } else {
+                    assertThat(heard).isEqualTo(PacketBuilder.bytes(question));
+                    assertThat(both.switchCounters(from).orElseThrow().framesToVms())
+                            .isEqualTo(1);
+                }
+            }
+        }
+    }
+
+    private static void send(SocketChannel guest, MemorySegment frame) throws IOException {
+        guest.write(ByteBuffer.allocate(4 + (int) frame.byteSize())
+                .putInt((int) frame.byteSize())
+                .put(PacketBuilder.bytes(frame))
+                .flip());
+    }
+
+    private static byte[] receive(SocketChannel guest) throws IOException {
+        ByteBuffer length = ByteBuffer.allocate(4);
+        guest.read(length);
+        ByteBuffer frame = ByteBuffer.allocate(length.flip().getInt());
+        guest.read(frame);
+        return frame.array();
     }
 
     @Test
