@@ -29,7 +29,7 @@ final class SecurityDocumentTest {
 
     private static Map<String, String> tests() throws IOException {
         Map<String, String> sources = new HashMap<>();
-        for (String module : List.of("stack-core", "ethernet-bridge", "host-socket", "benchmarks")) {
+        for (String module : List.of("stack-core", "ethernet-bridge", "host-socket", "benchmarks", "fuzz")) {
             Path folder = ROOT.resolve(module).resolve("src/test/java");
             try (Stream<Path> files = Files.walk(folder)) {
                 for (Path file : files.filter(each -> each.toString().endsWith("Test.java"))

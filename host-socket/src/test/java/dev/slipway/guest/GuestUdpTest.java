@@ -57,6 +57,44 @@ class GuestUdpTest {
         }
     }
 
+    /** As WireGuard uses UDP: one port for good, a handshake, full packets both ways, keepalives, and a peer that moves. */
+    @Test
+    void tunnelOverDatagramsGoesOnWhenItsPeerMoves(NamespaceGuest machines) throws IOException {
+        try (DatagramChannel peer = machines.internet().datagrams(HostMachine.INTERNET);
+                DatagramChannel moved = machines.internet().datagrams(HostMachine.OTHER_NAME_SERVER);
+                DatagramChannel guest = machines.guest().datagrams("0.0.0.0")) {
+            InetSocketAddress seen = assertEcho(guest, peer, peer.getLocalAddress(), 148);
+            for (int turn = 0; turn < 100; turn++) {
+                for (int i = 0; i < 10; i++) {
+                    guest.send(numbered(turn * 10 + i), peer.getLocalAddress());
+                    peer.send(numbered(turn * 10 + i), seen);
+                }
+                for (int i = 0; i < 10; i++) {
+                    assertThat(numberOf(receive(peer))).isEqualTo(turn * 10 + i);
+                    assertThat(numberOf(receive(guest))).isEqualTo(turn * 10 + i);
+                }
+            }
+            guest.send(ByteBuffer.allocate(32), peer.getLocalAddress());
+            assertThat(receive(peer).getSocketAddress()).as("after a keepalive").isEqualTo(seen);
+            moved.send(numbered(7), seen);
+            DatagramPacket unasked = receive(guest);
+            assertThat(numberOf(unasked)).isEqualTo(7);
+            assertThat(unasked.getSocketAddress()).isEqualTo(moved.getLocalAddress());
+            assertThat(assertEcho(guest, moved, moved.getLocalAddress(), 1_452))
+                    .as("the guest's end stays where it was")
+                    .isEqualTo(seen);
+        }
+    }
+
+    private static ByteBuffer numbered(int number) {
+        return ByteBuffer.allocate(1_452).putInt(number).rewind();
+    }
+
+    private static int numberOf(DatagramPacket packet) {
+        assertThat(packet.getLength()).isEqualTo(1_452);
+        return ByteBuffer.wrap(packet.getData()).getInt();
+    }
+
     /** Sends there and back; returns whom the server saw. */
     private static InetSocketAddress assertEcho(
             DatagramChannel guest, DatagramChannel server, SocketAddress serverForGuest, int bytes) throws IOException {

@@ -85,6 +85,7 @@ class StackIpv6Test {
         boolean prefix = false;
         boolean names = false;
         boolean mtu = false;
+        boolean search = false;
         while (options.hasRemaining()) {
             int at = options.position();
             int type = message[at];
@@ -93,12 +94,16 @@ class StackIpv6Test {
                     && message[at + 2] == 64
                     && Arrays.equals(ip("fd65::").toBytes(), Arrays.copyOfRange(message, at + 16, at + 32));
             names |= type == 25 && Arrays.equals(ip(GATEWAY).toBytes(), Arrays.copyOfRange(message, at + 8, at + 24));
+            search |= type == 31
+                    && new String(message, at + 8, 10, java.nio.charset.StandardCharsets.ISO_8859_1)
+                            .equals("\10internal\0");
             mtu |= type == 5 && options.getInt(at + 4) == 1500;
             options.position(at + length);
         }
         assertThat(prefix).isTrue();
         assertThat(names).isTrue();
         assertThat(mtu).isTrue();
+        assertThat(search).isTrue();
     }
 
     @Test
