@@ -20,7 +20,6 @@ import io.netty.util.concurrent.Future;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -91,16 +90,14 @@ public final class PacketLink implements GuestLink {
     private final Kind kind;
     private final Sockets sockets = new Sockets();
     private final LinkCounters counters = new LinkCounters();
-    private final FailureLog failures = new FailureLog(counters);
+    private final GuestEvents events;
     private final ReceiveBatch received = ReceiveBatch.ofUnixSocket();
     private final PacketOutput output;
     private final Frame frame = new Frame();
     private final SocketAddress peer = new SocketAddress();
     private final SocketAddress connected = new SocketAddress().clear();
     private final SocketAddress stranger = new SocketAddress();
-    private final Runnable ready = this::deliverReady;
 
-    private Receiver receiver;
     private String place = "";
     private UnixSocketPath socketFile;
     /** The socket that is bound; a guest's own is another one if packets come on connections. */
@@ -115,7 +112,6 @@ public final class PacketLink implements GuestLink {
     private boolean full;
     private boolean retrying;
     private boolean toldOfStrangers;
-    private boolean readyPosted;
     private boolean goingDown;
     private boolean closed;
 
@@ -128,7 +124,8 @@ public final class PacketLink implements GuestLink {
     public PacketLink(EventLoop loop, Kind kind, int mtu) {
         this.loop = loop;
         this.kind = kind;
-        output = new PacketOutput(mtu + EthernetFrame.HEADER_LENGTH, counters, this::postReady);
+        events = new GuestEvents(loop, counters, () -> guest != null);
+        output = new PacketOutput(mtu + EthernetFrame.HEADER_LENGTH, counters, events::postReady);
     }
 
     /**
@@ -138,7 +135,7 @@ public final class PacketLink implements GuestLink {
      * @throws SocketPathException if no socket can be made there; a stale one, which nobody has open, is replaced
      */
     public void listen(Path path, Receiver to) throws SocketPathException {
-        onLoop(path.toString(), () -> listenOnLoop(path, to));
+        OnLoop.run(loop, path.toString(), () -> listenOnLoop(path, to));
     }
 
     /**
@@ -149,8 +146,8 @@ public final class PacketLink implements GuestLink {
      * @param name for messages
      */
     public void adopt(int fd, String name, Receiver to) throws SocketPathException {
-        onLoop(name, () -> {
-            receiver = to;
+        OnLoop.run(loop, name, () -> {
+            events.to(to);
             place = name;
             peer.clear();
             sockets.adopt(fd);
@@ -162,28 +159,6 @@ public final class PacketLink implements GuestLink {
                 throw e;
             }
         });
-    }
-
-    private interface Step {
-        void run() throws SocketPathException;
-    }
-
-    private void onLoop(String name, Step task) throws SocketPathException {
-        try {
-            loop.submit(() -> {
-                        task.run();
-                        return null;
-                    })
-                    .get();
-        } catch (ExecutionException e) {
-            if (e.getCause() instanceof SocketPathException refused) {
-                throw refused;
-            }
-            throw new IllegalStateException("cannot serve " + name, e.getCause());
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new SocketPathException(name, Reason.REFUSED, "interrupted", e);
-        }
     }
 
     private void listenOnLoop(Path path, Receiver to) throws SocketPathException {
@@ -205,7 +180,7 @@ public final class PacketLink implements GuestLink {
             prepared.remove();
             throw e;
         }
-        receiver = to;
+        events.to(to);
         place = path.toString();
         socketFile = prepared;
         bound.want(EpollIoOps.EPOLLIN);
@@ -291,11 +266,7 @@ public final class PacketLink implements GuestLink {
         framesAtLastLook = counters.framesFromGuest();
         output.open();
         counters.connection();
-        try {
-            receiver.attached();
-        } catch (RuntimeException | OutOfMemoryError e) {
-            failures.log("attached", e);
-        }
+        events.attached();
         wantMore();
     }
 
@@ -416,11 +387,7 @@ public final class PacketLink implements GuestLink {
                 counters.skippedOversize();
             } else if (!isGreeting(i, length)) {
                 counters.fromGuest(length);
-                try {
-                    receiver.frame(frame.set(received.memory(), (int) received.offset(i), length));
-                } catch (RuntimeException | OutOfMemoryError e) {
-                    failures.log("frame", e);
-                }
+                events.frame(frame.set(received.memory(), (int) received.offset(i), length));
             }
         }
         return null;
@@ -442,11 +409,7 @@ public final class PacketLink implements GuestLink {
         if (closed) {
             return;
         }
-        try {
-            receiver.endOfBatch();
-        } catch (RuntimeException | OutOfMemoryError e) {
-            failures.log("end of batch", e);
-        }
+        events.endOfBatch();
     }
 
     private void gone(String reason) {
@@ -454,11 +417,7 @@ public final class PacketLink implements GuestLink {
             return;
         }
         release();
-        try {
-            receiver.detached(reason);
-        } catch (RuntimeException | OutOfMemoryError e) {
-            failures.log("detached", e);
-        }
+        events.detached(reason);
         if (closed) {
             return;
         }
@@ -564,25 +523,6 @@ public final class PacketLink implements GuestLink {
         }
     }
 
-    private void postReady() {
-        if (!readyPosted) {
-            // In this order, as it may fail for want of memory.
-            loop.execute(ready);
-            readyPosted = true;
-        }
-    }
-
-    private void deliverReady() {
-        readyPosted = false;
-        if (guest != null) {
-            try {
-                receiver.ready();
-            } catch (RuntimeException | OutOfMemoryError e) {
-                failures.log("ready", e);
-            }
-        }
-    }
-
     // --- for others ---------------------------------------------------------------------------------------------
 
     @Override
@@ -617,7 +557,7 @@ public final class PacketLink implements GuestLink {
     }
 
     /** What happens to a descriptor; the argument says what, in the bits of epoll. */
-    private interface Events {
+    private interface Happening {
         void happened(int events);
     }
 
@@ -625,16 +565,16 @@ public final class PacketLink implements GuestLink {
     private final class Registered implements EpollIoHandle {
 
         private final FileDescriptor descriptor;
-        private final Events events;
+        private final Happening happening;
         private final IoRegistration registration;
         private final long framesBefore = counters.framesFromGuest();
         private int wanted;
         private boolean shut;
 
         /** Not closed if this fails. */
-        Registered(int fd, Events events) {
+        Registered(int fd, Happening happening) {
             this.descriptor = new FileDescriptor(fd);
-            this.events = events;
+            this.happening = happening;
             Future<IoRegistration> registered = ((IoEventLoop) loop).register(this);
             if (!registered.isSuccess()) {
                 throw new IllegalStateException("not registered with the event loop", registered.cause());
@@ -661,7 +601,7 @@ public final class PacketLink implements GuestLink {
         @Override
         public void handle(IoRegistration ignored, IoEvent event) {
             if (!shut) {
-                events.happened(((EpollIoEvent) event).ops().value());
+                happening.happened(((EpollIoEvent) event).ops().value());
             }
         }
 

@@ -88,7 +88,7 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
      *
      * @return null, or why the framing is lost
      */
-    String deliver(GuestLink.Receiver receiver, FailureLog failures) {
+    String deliver(GuestEvents events) {
         int end = buffer.writerIndex();
         int prefix = framing.prefix();
         while (open) {
@@ -117,11 +117,7 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
             int at = parsed + prefix;
             parsed = at + (int) length;
             counters.fromGuest((int) length);
-            try {
-                receiver.frame(frame.set(bytes, at, (int) length));
-            } catch (RuntimeException | OutOfMemoryError e) {
-                failures.log("frame", e);
-            }
+            events.frame(frame.set(bytes, at, (int) length));
         }
         return null;
     }

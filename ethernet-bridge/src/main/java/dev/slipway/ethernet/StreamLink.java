@@ -19,7 +19,6 @@ import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.nio.file.Path;
 import java.util.Optional;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -61,12 +60,10 @@ public final class StreamLink implements GuestLink {
     private final StreamFraming framing;
     private final Optional<Handshake.Factory> handshakes;
     private final LinkCounters counters = new LinkCounters();
-    private final FailureLog failures = new FailureLog(counters);
+    private final GuestEvents events;
     private final StreamInput input;
     private final StreamOutput output;
-    private final Runnable ready = this::deliverReady;
 
-    private Receiver receiver;
     private String place = "";
     private UnixSocketPath socketFile;
     private Channel server;
@@ -79,7 +76,6 @@ public final class StreamLink implements GuestLink {
     private ScheduledFuture<?> handshakeEnd;
     private byte[] step;
     private String lastRefusal = "";
-    private boolean readyPosted;
     private boolean closed;
 
     /**
@@ -100,8 +96,9 @@ public final class StreamLink implements GuestLink {
         this.transport = transport;
         this.framing = framing;
         this.handshakes = handshakes;
+        events = new GuestEvents(loop, counters, () -> guest != null);
         this.input = new StreamInput(framing, counters);
-        this.output = new StreamOutput(framing, mtu + EthernetFrame.HEADER_LENGTH, counters, this::postReady);
+        this.output = new StreamOutput(framing, mtu + EthernetFrame.HEADER_LENGTH, counters, events::postReady);
     }
 
     /**
@@ -135,7 +132,7 @@ public final class StreamLink implements GuestLink {
      * @throws SocketPathException if no socket can be made there; a stale one, on which nobody listens, is replaced
      */
     public void listen(Path path, Receiver to) throws SocketPathException {
-        onLoop(path.toString(), () -> listenOnLoop(path, to));
+        OnLoop.run(loop, path.toString(), () -> listenOnLoop(path, to));
     }
 
     /**
@@ -148,7 +145,7 @@ public final class StreamLink implements GuestLink {
      */
     public InetSocketAddress listen(InetSocketAddress at, Receiver to) throws SocketPathException {
         String name = at.getAddress().getHostAddress() + ":" + at.getPort();
-        onLoop(name, () -> {
+        OnLoop.run(loop, name, () -> {
             Channel listening = new ReflectiveChannelFactory<>(transport.tcpServerChannel()).newChannel();
             listening.config().setOption(ChannelOption.SO_REUSEADDR, true);
             bind(listening, at, name);
@@ -164,7 +161,7 @@ public final class StreamLink implements GuestLink {
      * @param name for messages
      */
     public void adopt(InheritedSocket socket, String name, Receiver to) throws SocketPathException {
-        onLoop(name, () -> {
+        OnLoop.run(loop, name, () -> {
             Channel channel = transport.adopt(socket.descriptor(), socket.unix(), socket.listening());
             if (!socket.listening()) {
                 begin(name, null, to);
@@ -187,7 +184,7 @@ public final class StreamLink implements GuestLink {
      * @param name for messages
      */
     public void serve(String name, Receiver to) throws SocketPathException {
-        onLoop(name, () -> begin(name, null, to));
+        OnLoop.run(loop, name, () -> begin(name, null, to));
     }
 
     /**
@@ -199,32 +196,6 @@ public final class StreamLink implements GuestLink {
     public void hand(Channel connection, byte[] early) {
         connection.attr(EARLY).set(early);
         loop.execute(() -> arrived(connection));
-    }
-
-    private interface Step {
-        void run() throws SocketPathException;
-    }
-
-    private void onLoop(String name, Step task) throws SocketPathException {
-        if (loop.inEventLoop()) {
-            task.run();
-            return;
-        }
-        try {
-            loop.submit(() -> {
-                        task.run();
-                        return null;
-                    })
-                    .get();
-        } catch (ExecutionException e) {
-            if (e.getCause() instanceof SocketPathException refused) {
-                throw refused;
-            }
-            throw new IllegalStateException("cannot listen on " + name, e.getCause());
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new SocketPathException(name, Reason.REFUSED, "interrupted while binding it", e);
-        }
     }
 
     private void listenOnLoop(Path path, Receiver to) throws SocketPathException {
@@ -265,7 +236,7 @@ public final class StreamLink implements GuestLink {
 
     private void begin(String name, Channel listening, Receiver to) {
         place = name;
-        receiver = to;
+        events.to(to);
         server = listening;
     }
 
@@ -393,11 +364,7 @@ public final class StreamLink implements GuestLink {
     private void attached(Channel newcomer) {
         output.open(newcomer);
         counters.connection();
-        try {
-            receiver.attached();
-        } catch (RuntimeException | OutOfMemoryError e) {
-            failures.log("attached", e);
-        }
+        events.attached();
     }
 
     /**
@@ -448,11 +415,7 @@ public final class StreamLink implements GuestLink {
         boolean wasGuest = handshake == null;
         release();
         if (wasGuest) {
-            try {
-                receiver.detached(reason);
-            } catch (RuntimeException | OutOfMemoryError e) {
-                failures.log("detached", e);
-            }
+            events.detached(reason);
         } else {
             refused(reason);
         }
@@ -475,25 +438,6 @@ public final class StreamLink implements GuestLink {
         connection.config().setAutoRead(false);
         connection.close();
         output.close();
-    }
-
-    private void postReady() {
-        if (!readyPosted) {
-            // In this order, as it may fail for want of memory.
-            loop.execute(ready);
-            readyPosted = true;
-        }
-    }
-
-    private void deliverReady() {
-        readyPosted = false;
-        if (guest != null) {
-            try {
-                receiver.ready();
-            } catch (RuntimeException | OutOfMemoryError e) {
-                failures.log("ready", e);
-            }
-        }
     }
 
     /** Takes connections. */
@@ -539,15 +483,11 @@ public final class StreamLink implements GuestLink {
                     return;
                 }
             }
-            lost = input.deliver(receiver, failures);
+            lost = input.deliver(events);
             if (connection != guest) {
                 return;
             }
-            try {
-                receiver.endOfBatch();
-            } catch (RuntimeException | OutOfMemoryError e) {
-                failures.log("end of batch", e);
-            }
+            events.endOfBatch();
             next(connection, lost);
         }
 

@@ -1,6 +1,6 @@
 package dev.slipway.tap;
 
-import dev.slipway.ethernet.FailureLog;
+import dev.slipway.ethernet.GuestEvents;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.ethernet.SocketPathException;
@@ -55,21 +55,18 @@ public final class TapLink implements GuestLink {
     private final EventLoop loop;
     private final int mtu;
     private final LinkCounters counters = new LinkCounters();
-    private final FailureLog failures = new FailureLog(counters);
+    private final GuestEvents events;
     private final MemorySegment input = Arena.ofAuto().allocate(BUFFER, 64);
     private final MemorySegment output = Arena.ofAuto().allocate(SLOT, 64);
     private final Frame arriving = new Frame();
     private final Frame leaving = new Frame();
-    private final Runnable ready = this::deliverReady;
 
-    private Receiver receiver;
     private TapDevice device;
     private IoRegistration registration;
     private Future<?> watch;
     private boolean goingDown;
     private int sentInTurn;
     private boolean starved;
-    private boolean readyPosted;
     private boolean closed;
 
     /**
@@ -81,6 +78,7 @@ public final class TapLink implements GuestLink {
     public TapLink(EventLoop loop, int mtu) {
         this.loop = loop;
         this.mtu = mtu;
+        events = new GuestEvents(loop, counters, () -> device != null);
     }
 
     /**
@@ -113,15 +111,11 @@ public final class TapLink implements GuestLink {
         if (!registered.isSuccess()) {
             throw new IllegalStateException("not registered with the event loop", registered.cause());
         }
-        receiver = to;
+        events.to(to);
         device = opened;
         registration = registered.getNow();
         counters.connection();
-        try {
-            receiver.attached();
-        } catch (RuntimeException e) {
-            failures.log("attached", e);
-        }
+        events.attached();
         registration.submit(EpollIoOps.EPOLLIN);
         Object key = key(namespace);
         watch = loop.scheduleWithFixedDelay(
@@ -189,21 +183,9 @@ public final class TapLink implements GuestLink {
     @Override
     public void flush() {
         sentInTurn = 0;
-        if (starved && !readyPosted) {
+        if (starved) {
             starved = false;
-            readyPosted = true;
-            loop.execute(ready);
-        }
-    }
-
-    private void deliverReady() {
-        readyPosted = false;
-        if (device != null) {
-            try {
-                receiver.ready();
-            } catch (RuntimeException e) {
-                failures.log("ready", e);
-            }
+            events.postReady();
         }
     }
 
@@ -227,22 +209,14 @@ public final class TapLink implements GuestLink {
             arriving.set(input, position + HEADER, length);
             counters.fromGuest(length);
             if (VirtioNetHeader.read(input, position, arriving)) {
-                try {
-                    receiver.frame(arriving);
-                } catch (RuntimeException e) {
-                    failures.log("frame", e);
-                }
+                events.frame(arriving);
                 position = position + result + 15 & ~15;
             } else {
                 counters.badOffload();
             }
         }
         if (frames > 0) {
-            try {
-                receiver.endOfBatch();
-            } catch (RuntimeException e) {
-                failures.log("end of batch", e);
-            }
+            events.endOfBatch();
         }
         if (isGone(result)) {
             gone(removed(result));
@@ -277,11 +251,7 @@ public final class TapLink implements GuestLink {
             return;
         }
         release();
-        try {
-            receiver.detached(reason);
-        } catch (RuntimeException e) {
-            failures.log("detached", e);
-        }
+        events.detached(reason);
     }
 
     private void release() {

@@ -1,7 +1,6 @@
 package dev.slipway.vhost;
 
-import dev.slipway.ethernet.FailureLog;
-import dev.slipway.ethernet.GuestLink.Receiver;
+import dev.slipway.ethernet.GuestEvents;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.virtio.VirtioNetHeader;
 import dev.slipway.wire.BigEndian;
@@ -26,7 +25,6 @@ final class FromGuestQueue {
     private static final int SLOT = HEADER + Frame.MAX_LENGTH;
 
     private final LinkCounters counters;
-    private final FailureLog failures;
     private final MemorySegment input = Arena.ofAuto().allocate(BATCH_BYTES + SLOT, 64);
     private final Frame frame = new Frame();
     private final Chain chain = new Chain();
@@ -34,9 +32,8 @@ final class FromGuestQueue {
     private ChainReader reader;
     private long features;
 
-    FromGuestQueue(LinkCounters counters, FailureLog failures) {
+    FromGuestQueue(LinkCounters counters) {
         this.counters = counters;
-        this.failures = failures;
     }
 
     /**
@@ -86,7 +83,7 @@ final class FromGuestQueue {
      * @return how many chains were taken
      * @throws RingViolation if the ring is broken; what came before that was handed on
      */
-    int deliver(Receiver receiver) throws RingViolation {
+    int deliver(GuestEvents events) throws RingViolation {
         SplitRing from = ring;
         int position = 0;
         int taken = 0;
@@ -115,7 +112,7 @@ final class FromGuestQueue {
             }
             chain.copyTo(input, position);
             from.putUsed(head, 0);
-            hand(position, total - HEADER, receiver);
+            hand(position, total - HEADER, events);
             if (ring != from) {
                 // The receiver has closed the link.
                 return taken;
@@ -138,18 +135,14 @@ final class FromGuestQueue {
         return taken;
     }
 
-    private void hand(int position, int length, Receiver receiver) {
+    private void hand(int position, int length, GuestEvents events) {
         counters.fromGuest(length);
         frame.set(input, position + HEADER, length);
         if (!VirtioNetHeader.read(input, position, frame) || !isAgreed()) {
             counters.badOffload();
             return;
         }
-        try {
-            receiver.frame(frame);
-        } catch (RuntimeException | OutOfMemoryError e) {
-            failures.log("frame", e);
-        }
+        events.frame(frame);
     }
 
     /** Whether the guest may leave to this side what it leaves. */

@@ -1,8 +1,9 @@
 package dev.slipway.vhost;
 
-import dev.slipway.ethernet.FailureLog;
+import dev.slipway.ethernet.GuestEvents;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
+import dev.slipway.ethernet.OnLoop;
 import dev.slipway.ethernet.Segmenter;
 import dev.slipway.ethernet.SocketPathException;
 import dev.slipway.ethernet.SocketPathException.Reason;
@@ -22,7 +23,6 @@ import io.netty.util.concurrent.Future;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -59,18 +59,16 @@ public final class VhostLink implements GuestLink {
     private final Sockets sockets = new Sockets();
     private final EventSignal signals = new EventSignal();
     private final LinkCounters counters = new LinkCounters();
-    private final FailureLog failures = new FailureLog(counters);
-    private final FromGuestQueue fromGuest = new FromGuestQueue(counters, failures);
+    private final GuestEvents events;
+    private final FromGuestQueue fromGuest = new FromGuestQueue(counters);
     private final ToGuestQueue toGuest = new ToGuestQueue();
     private final MemorySegment output = Arena.ofAuto().allocate(SLOT, 64);
     private final Frame leaving = new Frame();
     private final Segmenter segmenter = new Segmenter();
     private final Frame segment = new Frame();
     private MemorySegment segmentBytes = MemorySegment.NULL;
-    private final Runnable ready = this::deliverReady;
     private final Runnable look = this::look;
 
-    private Receiver receiver;
     private String place = "";
     private UnixSocketPath socketFile;
     private LoopDescriptor listening;
@@ -84,7 +82,6 @@ public final class VhostLink implements GuestLink {
     private int sentInTurn;
     private boolean starved;
     private long readWhenStarved;
-    private boolean readyPosted;
     private boolean lookPosted;
     private boolean watching;
     private long lastTaken;
@@ -102,6 +99,7 @@ public final class VhostLink implements GuestLink {
     public VhostLink(EventLoop loop, int mtu) {
         this.loop = loop;
         this.mtu = mtu;
+        events = new GuestEvents(loop, counters, () -> attached);
     }
 
     /**
@@ -111,21 +109,7 @@ public final class VhostLink implements GuestLink {
      * @throws SocketPathException if no socket can be made there; a stale one, which nobody has open, is replaced
      */
     public void listen(Path path, Receiver to) throws SocketPathException {
-        try {
-            loop.submit(() -> {
-                        listenOnLoop(path, to);
-                        return null;
-                    })
-                    .get();
-        } catch (ExecutionException e) {
-            if (e.getCause() instanceof SocketPathException refused) {
-                throw refused;
-            }
-            throw new IllegalStateException("cannot serve " + path, e.getCause());
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new SocketPathException(path, Reason.REFUSED, "interrupted", e);
-        }
+        OnLoop.run(loop, path.toString(), () -> listenOnLoop(path, to));
     }
 
     private void listenOnLoop(Path path, Receiver to) throws SocketPathException {
@@ -143,7 +127,7 @@ public final class VhostLink implements GuestLink {
             prepared.remove();
             throw e;
         }
-        receiver = to;
+        events.to(to);
         place = path.toString();
         socketFile = prepared;
     }
@@ -225,7 +209,7 @@ public final class VhostLink implements GuestLink {
         } catch (InternalError e) {
             gone(memoryGone());
         } catch (RuntimeException e) {
-            failures.log("message", e);
+            events.failed("message", e);
             gone("a defect while handling a message: " + e);
         }
     }
@@ -244,7 +228,7 @@ public final class VhostLink implements GuestLink {
         if (active && !attached && !goingDown && !detaching) {
             attach();
         } else if (active && !wasActive) {
-            postReady();
+            events.postReady();
         }
         if (isOpen()) {
             // An interrupt may have been lost with the descriptor that was replaced.
@@ -264,11 +248,7 @@ public final class VhostLink implements GuestLink {
         if (device.mayShrink()) {
             LOG.info("{}: the guest's memory is no sealed file, so its VM manager could take it away", place);
         }
-        try {
-            receiver.attached();
-        } catch (RuntimeException | OutOfMemoryError e) {
-            failures.log("attached", e);
-        }
+        events.attached();
     }
 
     /** What the device asks of the queues. */
@@ -351,10 +331,10 @@ public final class VhostLink implements GuestLink {
         }
         long before = counters.framesFromGuest();
         try {
-            return fromGuest.deliver(receiver);
+            return fromGuest.deliver(events);
         } finally {
             if (!closed && counters.framesFromGuest() != before) {
-                endOfBatch();
+                events.endOfBatch();
             }
             vring.tell();
         }
@@ -365,14 +345,6 @@ public final class VhostLink implements GuestLink {
         int lost = fromGuest.discard();
         vring.tell();
         return lost;
-    }
-
-    private void endOfBatch() {
-        try {
-            receiver.endOfBatch();
-        } catch (RuntimeException | OutOfMemoryError e) {
-            failures.log("end of batch", e);
-        }
     }
 
     // --- to the guest -------------------------------------------------------------------------------------------
@@ -532,7 +504,7 @@ public final class VhostLink implements GuestLink {
         boolean enough = toGuest.room() >= Frame.MAX_LENGTH;
         if (starved && (enough || toGuest.everRead() != readWhenStarved)) {
             starved = false;
-            postReady();
+            events.postReady();
         }
         return !starved && !toGuest.isWaiting();
     }
@@ -551,25 +523,6 @@ public final class VhostLink implements GuestLink {
             broken(VhostDevice.TO_GUEST, e);
         } catch (InternalError e) {
             goneLater(memoryGone());
-        }
-    }
-
-    private void postReady() {
-        if (!readyPosted) {
-            // In this order, as it may fail for want of memory.
-            loop.execute(ready);
-            readyPosted = true;
-        }
-    }
-
-    private void deliverReady() {
-        readyPosted = false;
-        if (attached) {
-            try {
-                receiver.ready();
-            } catch (RuntimeException | OutOfMemoryError e) {
-                failures.log("ready", e);
-            }
         }
     }
 
@@ -605,7 +558,7 @@ public final class VhostLink implements GuestLink {
     /** The rings may have been started anew meanwhile. */
     private void detachedByRing(String reason) {
         detaching = false;
-        detached(reason);
+        events.detached(reason);
         try {
             if (device != null) {
                 afterMessage();
@@ -614,14 +567,6 @@ public final class VhostLink implements GuestLink {
             goneLater(protocol(e));
         } catch (InternalError e) {
             goneLater(memoryGone());
-        }
-    }
-
-    private void detached(String reason) {
-        try {
-            receiver.detached(reason);
-        } catch (RuntimeException | OutOfMemoryError e) {
-            failures.log("detached", e);
         }
     }
 
@@ -645,7 +590,7 @@ public final class VhostLink implements GuestLink {
         boolean wasAttached = attached;
         release();
         if (wasAttached) {
-            detached(reason);
+            events.detached(reason);
         } else {
             LOG.info("{}: a VM manager is gone, no guest of its was attached: {}", place, reason);
         }

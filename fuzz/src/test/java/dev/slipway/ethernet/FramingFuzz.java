@@ -19,11 +19,12 @@ public final class FramingFuzz {
 
     private final Input input;
     private final LinkCounters counters = new LinkCounters();
-    private final FailureLog failures = new FailureLog(counters);
+    private final GuestEvents events = new GuestEvents(Runnable::run, counters, () -> true);
     private final Found found = new Found();
 
     private FramingFuzz(Input input) {
         this.input = input;
+        events.to(found);
     }
 
     private static void check(boolean holds, String what) {
@@ -75,7 +76,7 @@ public final class FramingFuzz {
             check(piece > 0, "no room for a read");
             stream.append(Unpooled.wrappedBuffer(all, at, piece));
             at += piece;
-            lost = stream.deliver(found, failures);
+            lost = stream.deliver(events);
             stream.compact();
             stream.position();
         }

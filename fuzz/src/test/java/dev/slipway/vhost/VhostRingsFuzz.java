@@ -1,6 +1,6 @@
 package dev.slipway.vhost;
 
-import dev.slipway.ethernet.FailureLog;
+import dev.slipway.ethernet.GuestEvents;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
 import dev.slipway.fuzz.Input;
@@ -102,12 +102,14 @@ public final class VhostRingsFuzz {
         ChainReader reader = new ChainReader(memory, (features & Features.INDIRECT_DESC) != 0);
         ToGuestQueue toGuest = new ToGuestQueue();
         toGuest.start(receiving, reader, (features & Features.MRG_RXBUF) != 0);
-        FromGuestQueue fromGuest = new FromGuestQueue(counters, new FailureLog(counters));
+        FromGuestQueue fromGuest = new FromGuestQueue(counters);
+        GuestEvents events = new GuestEvents(Runnable::run, counters, () -> true);
+        events.to(new Frames());
         fromGuest.start(sending, reader, features);
         for (int i = 0; i < MAX_STEPS && input.hasMore(); i++) {
             switch (input.u8() % 9) {
                 case 0, 1, 2 -> write();
-                case 3 -> fromGuest.deliver(new Frames());
+                case 3 -> fromGuest.deliver(events);
                 case 4 -> toGuest.send(source, 0, 12 + 14 + Math.min(input.u16(), Frame.MAX_LENGTH - 14));
                 case 5 -> toGuest.drain();
                 case 6 -> toGuest.room();
