@@ -297,7 +297,13 @@ class PacketLinkTest {
                 result = back.trySend(random(60, 1));
             }
             assertThat(result).isEqualTo(60);
-            assertThat(receiver.nextFrame()).isEqualTo(random(60, 1));
+            // What comes while the kernel changes peers is thrown away with what the old one sent.
+            byte[] frame = receiver.frames.poll(1, TimeUnit.SECONDS);
+            if (frame == null) {
+                assertThat(back.trySend(random(60, 1))).isEqualTo(60);
+                frame = receiver.nextFrame();
+            }
+            assertThat(frame).isEqualTo(random(60, 1));
             send(random(61, 1));
             assertThat(back.receive()).isEqualTo(random(61, 1));
         }
