@@ -34,8 +34,8 @@ import org.slf4j.LoggerFactory;
  * {@link #WATCH_MILLIS}: that fails when the socket is gone, and finds a new one of the same name. An old vfkit greets
  * with a datagram that begins with {@code VFKT}; a greeting is no frame.
  *
- * <p><b>Connections.</b> One at a time. The next one waits {@link StreamLink#GRACE_MILLIS} for the end of the one before
- * and is then closed and counted.
+ * <p><b>Connections.</b> One at a time. The next one waits {@link StreamLink#GRACE_MILLIS} for the end of the one before,
+ * or until another comes, and is then closed and counted.
  *
  * <p>Descriptors that somebody sends along are let go of by the kernel, because nothing is asked for beside the bytes.
  *
@@ -225,21 +225,21 @@ public final class PacketLink implements GuestLink {
     }
 
     private void arrived(int fd) {
-        if (waiting != NONE) {
-            counters.refusedConnection();
-            sockets.close(fd);
-        } else if (guest == null) {
+        if (guest == null) {
             attachConnection(fd);
-        } else {
-            waiting = fd;
-            patience = loop.schedule(
-                    () -> {
-                        counters.refusedConnection();
-                        dismissWaiting();
-                    },
-                    StreamLink.GRACE_MILLIS,
-                    TimeUnit.MILLISECONDS);
+            return;
         }
+        if (waiting != NONE) {
+            // Whose end nobody has noticed yet, if it is the same VM that comes again and again.
+            refuseWaiting();
+        }
+        waiting = fd;
+        patience = loop.schedule(this::refuseWaiting, StreamLink.GRACE_MILLIS, TimeUnit.MILLISECONDS);
+    }
+
+    private void refuseWaiting() {
+        counters.refusedConnection();
+        dismissWaiting();
     }
 
     private void dismissWaiting() {

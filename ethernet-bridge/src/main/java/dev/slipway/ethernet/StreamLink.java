@@ -29,7 +29,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>One guest at a time. Whoever connects while one is attached waits for {@link #GRACE_MILLIS}: if the old
  * connection ends meanwhile (a VM that crashed and was started again may be back before its end was read) the newcomer
- * is attached, else it is closed and counted; a connection that is still in its handshake by then gives way to it. The
+ * is attached, else, or if another comes, it is closed and counted; a connection that is still in its handshake by then gives way to it. The
  * end of a connection is noticed at once, and the link listens on.
  *
  * <p>Limits: frames of up to {@link Frame#MAX_LENGTH} bytes are handed over, those of up to 128 KiB are stepped over
@@ -299,12 +299,17 @@ public final class StreamLink implements GuestLink {
     }
 
     private void arrived(Channel newcomer) {
-        if (closed || waiting != null) {
+        if (closed) {
             counters.refusedConnection();
             newcomer.unsafe().closeForcibly();
         } else if (guest == null) {
             attach(newcomer);
         } else {
+            if (waiting != null) {
+                // Whose end nobody has noticed yet, if it is the same VM that comes again and again.
+                counters.refusedConnection();
+                dismissWaiting();
+            }
             waiting = newcomer;
             patience = loop.schedule(this::refuseWaiting, GRACE_MILLIS, TimeUnit.MILLISECONDS);
         }

@@ -426,6 +426,21 @@ class PacketLinkTest {
         }
     }
 
+    @Test
+    void connectionThatIsBackAfterTwoOthersWhoseEndsWereNotReadIsAttached() throws Exception {
+        listen(Kind.CONNECTIONS);
+        FakePacketGuest old = attach(Kind.CONNECTIONS, "");
+        FakePacketGuest back = onLoop(() -> {
+            old.close();
+            FakePacketGuest.connection(path).close();
+            return FakePacketGuest.connection(path);
+        });
+        try (back) {
+            back.send(random(60, 2));
+            assertThat(receiver.nextFrame()).isEqualTo(random(60, 2));
+        }
+    }
+
     @ParameterizedTest
     @EnumSource
     void largeUnitsAreCut(Kind kind) throws Exception {

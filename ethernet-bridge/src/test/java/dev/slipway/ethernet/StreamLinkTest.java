@@ -279,6 +279,20 @@ class StreamLinkTest {
     }
 
     @Test
+    void aGuestThatIsBackAfterTwoOthersWhoseEndsWereNotReadIsAttached() throws Exception {
+        FakeGuest old = attach();
+        FakeGuest back = onLoop(() -> {
+            old.close();
+            new FakeGuest(path).close();
+            return new FakeGuest(path);
+        });
+        try (back) {
+            back.send(random(60, 2));
+            assertThat(receiver.nextFrame()).isEqualTo(random(60, 2));
+        }
+    }
+
+    @Test
     void largeUnitsAreCutAndPartialChecksumsCompleted() throws Exception {
         try (FakeGuest guest = attach()) {
             byte[] payload = random(60_000, 9);

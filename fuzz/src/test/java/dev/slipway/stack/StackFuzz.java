@@ -209,7 +209,7 @@ public final class StackFuzz {
             case 10 -> fragment4();
             case 11 -> fragment6();
             case 12 -> pass(1L << input.u8() % 40);
-            case 13 -> turn();
+            case 13 -> establish();
             case 14, 15 -> {
                 host.event(input);
                 turn();
@@ -287,6 +287,38 @@ public final class StackFuzz {
         return THERE[input.u8() % THERE.length];
     }
 
+    /** A connection of the guest's as it should begin, options and all; what follows is on it. */
+    private void establish() {
+        int index = input.u8() % FuzzGuest.FLOWS;
+        FuzzGuest.Flow flow = guest.flows[index];
+        int before = host.streams.size();
+        flow.next = input.i32();
+        flow.isOpen = false;
+        give(tcp(index, flow.next++, 0, 2, 65_535, new byte[] {2, 4, 5, (byte) 180, 3, 3, 2, 1, 4, 2}, 0));
+        turn();
+        if (host.streams.size() > before) {
+            host.streams.getLast().connect();
+            turn();
+            give(tcp(index, flow.next, flow.expected, 0x10, 65_535, new byte[0], 0));
+            turn();
+        }
+    }
+
+    /** A segment of one of the guest's connections in its packet. */
+    private byte[] tcp(int index, int sequence, int ack, int flags, int window, byte[] options, int length) {
+        byte[] segment =
+                tcp(FuzzGuest.PORT + index, FuzzGuest.remotePort(index), sequence, ack, flags, window, options, length);
+        return packet(index, 64, segment);
+    }
+
+    private byte[] packet(int index, int hops, byte[] segment) {
+        if (index < FuzzGuest.FLOWS / 2) {
+            return ipv4(GUEST, FuzzGuest.remote(index), hops, 6, 0, segment);
+        }
+        IpAddress to = new IpAddress(OUTSIDE, FuzzGuest.remote(index) & 0xFFFF_FFFFL);
+        return ipv6(OWN[0], to, hops, 6, resummed6(OWN[0], to, segment), new byte[0]);
+    }
+
     /** A segment of one of the guest's connections, as far from what it should be as the input says. */
     private void segment() {
         int which = input.u8();
@@ -319,12 +351,7 @@ public final class StackFuzz {
             flow.next += Math.max(0, length) + (flags & 1) + (flags >>> 1 & 1);
         }
         int hops = (which & 64) != 0 ? 64 : input.u8();
-        if (index < FuzzGuest.FLOWS / 2) {
-            give(ipv4(GUEST, FuzzGuest.remote(index), hops, 6, 0, segment));
-        } else {
-            IpAddress to = new IpAddress(OUTSIDE, FuzzGuest.remote(index) & 0xFFFF_FFFFL);
-            give(ipv6(OWN[0], to, hops, 6, resummed6(OWN[0], to, segment), new byte[0]));
-        }
+        give(packet(index, hops, segment));
     }
 
     /** Usually none. */

@@ -1,5 +1,7 @@
 package dev.slipway.control;
 
+import com.google.re2j.Pattern;
+import com.google.re2j.PatternSyntaxException;
 import dev.slipway.dhcp.Lease;
 import dev.slipway.dns.Zone;
 import dev.slipway.dns.ZoneRecord;
@@ -26,8 +28,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 
 /**
  * The endpoints of gvproxy (containers/gvisor-tap-vsock), so that what was written for it works as it is. Errors are plain
@@ -294,7 +294,8 @@ public final class GvproxyApi implements ControlApi {
         }
     }
 
-    private static ZoneRecord record(Object json) throws ApiException {
+    /** Regular expressions are RE2's, as gvproxy's are: how long one takes is bounded, whatever a guest asks for. */
+    static ZoneRecord record(Object json) throws ApiException {
         if (!(json instanceof Map<?, ?> object)) {
             throw new ApiException(400, "", "a record is an object, not " + json);
         }
