@@ -133,12 +133,19 @@ public final class Egress {
             later.execute(() -> answer.answered(refusal));
             return;
         }
-        // Without a policy too: one may come while what is answered now is in use.
         resolver.resolve(query, stream, response -> {
-            AddressRecords.read(
-                    response, (address, seconds) -> names.answered(name, address, seconds, clock.getAsLong()));
+            AddressRecords.read(response, (address, seconds) -> answered(name, address, seconds));
             answer.answered(response);
         });
+    }
+
+    private void answered(String name, IpAddress address, long seconds) {
+        if (policy.get() == EgressPolicy.OPEN) {
+            // One may come while what is answered now is in use.
+            names.note(name, address, seconds, clock.getAsLong());
+        } else {
+            names.answered(name, address, seconds, clock.getAsLong());
+        }
     }
 
     /** The guest is another one: what the one before was told does not hold for it. */

@@ -238,7 +238,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
         if (closed) {
             return null;
         }
-        if (turnSocket != null && turnSocket.isFresh(now) && turnServer.equals(server)) {
+        if (turnSocket != null && turnSocket.isFresh(now) && isTurnServer(server)) {
             return turnSocket;
         }
         UpstreamSocket chosen = choose(server, now);
@@ -248,6 +248,10 @@ final class HostResolver implements NameResolver, AutoCloseable {
             turnSocket = chosen;
         }
         return chosen;
+    }
+
+    private boolean isTurnServer(InetSocketAddress server) {
+        return turnServer == server || turnServer.equals(server);
     }
 
     private UpstreamSocket choose(InetSocketAddress server, long now) {

@@ -162,8 +162,8 @@ final class NativeUpstreamSocket extends UpstreamSocket implements EpollIoHandle
     /** What the sockets of one resolver share. Belongs to one event loop. */
     static final class Memory {
 
-        /** Queries that one call sends. */
-        private static final int QUERIES = 64;
+        /** Queries that one call sends: the server is to begin with the first while those behind are still read. */
+        private static final int QUERIES = 16;
 
         /** Bytes of them: at least the longest that a guest can send. */
         private static final int BYTES = 64 << 10;

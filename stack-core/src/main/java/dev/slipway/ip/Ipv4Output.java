@@ -1,5 +1,7 @@
 package dev.slipway.ip;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.FrameSink;
 import dev.slipway.seam.IcmpError;
@@ -12,6 +14,7 @@ import dev.slipway.wire.Icmpv4Packet;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.MacAddress;
+import dev.slipway.wire.UdpDatagram;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -135,6 +138,27 @@ public final class Ipv4Output implements IpOutput {
                 source,
                 destination);
         toGuest.send(frame.length(HEADERS + payloadLength));
+    }
+
+    /** Sends a UDP datagram that does not wait for room, in fragments if it exceeds the MTU. */
+    public void sendDatagram(int source, int port, int destination, int destinationPort, byte[] payload) {
+        int total = UdpDatagram.HEADER_LENGTH + payload.length;
+        if (total <= payloadMax()) {
+            Frame frame = begin(total);
+            long at = frame.offset() + HEADERS;
+            fill(frame.bytes(), at, source, port, destination, destinationPort, payload);
+            send(frame, total, source, destination, Ipv4Packet.PROTOCOL_UDP);
+        } else {
+            MemorySegment aside = MemorySegment.ofArray(new byte[total]);
+            fill(aside, 0, source, port, destination, destinationPort, payload);
+            sendCopy(aside, 0, total, source, destination, Ipv4Packet.PROTOCOL_UDP, TTL);
+        }
+    }
+
+    private static void fill(
+            MemorySegment bytes, long at, int source, int port, int destination, int destinationPort, byte[] payload) {
+        MemorySegment.copy(payload, 0, bytes, JAVA_BYTE, at + UdpDatagram.HEADER_LENGTH, payload.length);
+        UdpDatagram.write(bytes, at, source, port, destination, destinationPort, payload.length);
     }
 
     /**

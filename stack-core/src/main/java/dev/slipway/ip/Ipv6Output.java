@@ -1,5 +1,7 @@
 package dev.slipway.ip;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.FrameSink;
 import dev.slipway.seam.IcmpError;
@@ -10,7 +12,9 @@ import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.Icmpv6Packet;
 import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.Ipv4Packet;
 import dev.slipway.wire.Ipv6Packet;
+import dev.slipway.wire.UdpDatagram;
 import java.lang.foreign.MemorySegment;
 
 /** IPv6 packets to the guest, as {@link Ipv4Output} is for IPv4. */
@@ -99,6 +103,32 @@ public final class Ipv6Output implements IpOutput {
                 source.low(),
                 destination.high(),
                 destination.low());
+    }
+
+    /** Sends a UDP datagram that does not wait for room, in fragments if it exceeds the MTU. */
+    public void sendDatagram(IpAddress source, int port, IpAddress destination, int destinationPort, byte[] payload) {
+        int total = UdpDatagram.HEADER_LENGTH + payload.length;
+        if (total <= payloadMax()) {
+            Frame frame = begin(total);
+            fill(frame.bytes(), frame.offset() + HEADERS, source, port, destination, destinationPort, payload);
+            send(frame, total, source, destination, Ipv4Packet.PROTOCOL_UDP);
+        } else {
+            MemorySegment aside = MemorySegment.ofArray(new byte[total]);
+            fill(aside, 0, source, port, destination, destinationPort, payload);
+            sendCopy(aside, 0, total, source, destination, Ipv4Packet.PROTOCOL_UDP);
+        }
+    }
+
+    private static void fill(
+            MemorySegment bytes,
+            long at,
+            IpAddress source,
+            int port,
+            IpAddress destination,
+            int destinationPort,
+            byte[] payload) {
+        MemorySegment.copy(payload, 0, bytes, JAVA_BYTE, at + UdpDatagram.HEADER_LENGTH, payload.length);
+        UdpDatagram.write(bytes, at, source, port, destination, destinationPort, payload.length);
     }
 
     /** Sends a payload from elsewhere with the usual hop limit. */

@@ -382,10 +382,7 @@ final class Ipv6Input {
         IpAddress asked = destination();
         int port = datagram.sourcePort();
         names.query(bytes, datagram.payloadOffset(), datagram.payloadLength(), false, answer -> {
-            MemorySegment reply = MemorySegment.ofArray(new byte[UdpDatagram.HEADER_LENGTH + answer.length]);
-            MemorySegment.copy(MemorySegment.ofArray(answer), 0, reply, UdpDatagram.HEADER_LENGTH, answer.length);
-            UdpDatagram.write(reply, 0, asked, DNS_PORT, guest, port, answer.length);
-            output.sendCopy(reply, 0, (int) reply.byteSize(), asked, guest, Ipv4Packet.PROTOCOL_UDP);
+            output.sendDatagram(asked, DNS_PORT, guest, port, answer);
             turnWanted.run();
         });
         return DropReason.NONE;

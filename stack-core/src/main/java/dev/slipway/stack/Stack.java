@@ -590,10 +590,7 @@ public final class Stack {
     private DropReason receiveDns(MemorySegment bytes, int guest) {
         int port = datagram.sourcePort();
         names.query(bytes, datagram.payloadOffset(), datagram.payloadLength(), false, answer -> {
-            MemorySegment reply = MemorySegment.ofArray(new byte[UdpDatagram.HEADER_LENGTH + answer.length]);
-            MemorySegment.copy(MemorySegment.ofArray(answer), 0, reply, UdpDatagram.HEADER_LENGTH, answer.length);
-            UdpDatagram.write(reply, 0, settings.gateway(), DNS_PORT, guest, port, answer.length);
-            output.sendCopy(reply, 0, (int) reply.byteSize(), settings.gateway(), guest, Ipv4Packet.PROTOCOL_UDP, TTL);
+            output.sendDatagram(settings.gateway(), DNS_PORT, guest, port, answer);
             wantsTurn();
         });
         return DropReason.NONE;
