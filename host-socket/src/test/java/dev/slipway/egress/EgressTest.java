@@ -117,6 +117,34 @@ class EgressTest {
     }
 
     @Test
+    void answersThatWereNotedHoldLikeThoseThatWereRead() {
+        AnsweredNames names = new AnsweredNames();
+        long minute = 60_000_000_000L;
+        names.note("old.example.com", ADDRESS, 60, 0);
+        names.note("new.example.com", ADDRESS, 60, 11 * minute);
+
+        assertThat(names.of(ADDRESS, 11 * minute)).containsExactly("old.example.com", "new.example.com");
+        names.note("other.example.com", ADDRESS, 86_400, 11 * minute + 1);
+        assertThat(names.of(ADDRESS, 11 * minute + 1)).containsExactly("new.example.com", "other.example.com");
+
+        names.note("gone.example.com", IpAddress.ofV4(1), 60, 12 * minute);
+        names.clear();
+        assertThat(names.size()).isZero();
+    }
+
+    @Test
+    void notedAnswersAreBoundedAndTheOldestGo() {
+        AnsweredNames names = new AnsweredNames();
+        for (int i = 0; i < 10_000; i++) {
+            names.note("n" + i + ".example.com", IpAddress.ofV4(i), 60, 0);
+        }
+        assertThat(names.of(IpAddress.ofV4(9_999), 0)).containsExactly("n9999.example.com");
+        assertThat(names.of(IpAddress.ofV4(10_000 - AnsweredNames.LIMIT), 0)).hasSize(1);
+        assertThat(names.of(IpAddress.ofV4(9_999 - AnsweredNames.LIMIT), 0)).isEmpty();
+        assertThat(names.size()).isEqualTo(AnsweredNames.LIMIT);
+    }
+
+    @Test
     void damagedAnswersThrowNothing() {
         long seed = new Random().nextLong();
         Random random = new Random(seed);
