@@ -45,7 +45,6 @@ final class HostResolver implements NameResolver, AutoCloseable {
 
     private static final int SOCKETS = 4;
     private static final int DEAD_AFTER = 3;
-    private static final long DEAD_NANOS = 10_000_000_000L;
     private static final long SWEEP_NANOS = 5_000_000_000L;
 
     private final EventLoop loop;
@@ -67,6 +66,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
     private ResolverPlan known;
     private Set<IpAddress> knownAddresses;
     private boolean keepsLocal;
+    private long deadNanos = 10_000_000_000L;
     private int rotation;
     private boolean sweeping;
     private NativeUpstreamSocket.Memory memory;
@@ -109,6 +109,11 @@ final class HostResolver implements NameResolver, AutoCloseable {
     /** Keeps answers of servers on this machine as well; for tests, whose servers are there. */
     void keepLocalAnswers() {
         keepsLocal = true;
+    }
+
+    /** After how long a dead server is tried again, in nanoseconds; for tests, which do not wait that long. */
+    void tryDeadAfter(long nanos) {
+        deadNanos = nanos;
     }
 
     ResolverCounters counters() {
@@ -194,7 +199,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
             } else {
                 dead.add(server);
                 if (state.tryAt - now <= 0) {
-                    state.tryAt = now + DEAD_NANOS;
+                    state.tryAt = now + deadNanos;
                     tryAgain(server, now);
                 }
             }
@@ -327,7 +332,7 @@ final class HostResolver implements NameResolver, AutoCloseable {
         counters.timeouts++;
         Health state = health.computeIfAbsent(server, key -> new Health());
         state.timeouts++;
-        state.tryAt = System.nanoTime() + DEAD_NANOS;
+        state.tryAt = System.nanoTime() + deadNanos;
     }
 
     void alive(InetSocketAddress server) {

@@ -167,7 +167,8 @@ class GuestPathIpv6Test {
     @ValueSource(strings = {"", "--udp", "--tcp"})
     void mtrListsTheRouters(String method) throws IOException {
         needs("mtr");
-        List<String> command = new ArrayList<>(List.of("mtr", "-6", "-n", "-r", "-c", "2", "-i", "0.5", FAR));
+        List<String> command =
+                new ArrayList<>(List.of("mtr", "-6", "-n", "-r", "-c", "2", "-i", "0.5", "-G", "1", FAR));
         if (!method.isEmpty()) {
             command.add(1, method);
         }

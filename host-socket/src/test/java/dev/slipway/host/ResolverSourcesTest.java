@@ -275,7 +275,7 @@ final class ResolverSourcesTest {
         FakeDnsServer first =
                 rig.server("127.0.0.1", query -> dead[0] ? List.of() : List.of(record(query, 0, 1, 1, 1, 1)));
         rig.server("127.0.0.2", query -> List.of(record(query, 0, 2, 2, 2, 2)));
-        rig.begin("nameserver 127.0.0.1\nnameserver 127.0.0.2", false);
+        rig.begin("nameserver 127.0.0.1\nnameserver 127.0.0.2", false).tryDeadAfter(1_000_000_000L);
         byte[] query = query(1, "a.test", A);
         for (int i = 0; i < 3; i++) {
             assertThat(rig.answer(query)).endsWith(2, 2, 2, 2);
