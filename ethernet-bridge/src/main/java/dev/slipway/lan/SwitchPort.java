@@ -248,8 +248,8 @@ public final class SwitchPort implements GuestLink {
     }
 
     private void send(Frame frame, SwitchPort to) {
-        int for_ = to.connection;
-        if (for_ == 0 || !to.queue.offer(frame, number, for_)) {
+        int guest = to.connection;
+        if (guest == 0 || !to.queue.offer(frame, number, guest)) {
             drops.count(DropReason.SWITCH_FULL);
             return;
         }

@@ -129,7 +129,7 @@ public record StackSettings(
 
     /** What an IPv4 address is the group of, if guests may send to it; or {@code null}. */
     public ServiceRelay relayOf(int address) {
-        if (IpAddress.isGroup(address)) {
+        if (IpAddress.isGroupV4(address)) {
             for (ServiceRelay relay : relays) {
                 if (relay.isGroup(address)) {
                     return relay;
@@ -141,7 +141,7 @@ public record StackSettings(
 
     /** The same of an IPv6 address, by its first and last 64 bits. */
     public ServiceRelay relayOf(long high, long low) {
-        if (IpAddress.isGroup(high)) {
+        if (IpAddress.isGroupV6(high)) {
             for (ServiceRelay relay : relays) {
                 if (relay.isGroup(high, low)) {
                     return relay;

@@ -128,7 +128,7 @@ final class Ipv6Input {
         }
         long high = ip.destinationHigh();
         long low = ip.destinationLow();
-        boolean multicast = IpAddress.isGroup(high);
+        boolean multicast = IpAddress.isGroupV6(high);
         boolean nameless = (ip.sourceHigh() | ip.sourceLow()) == 0;
         if (nameless && (!multicast || ip.protocol() != Ipv6Packet.PROTOCOL_ICMP)) {
             return DropReason.MARTIAN;
@@ -291,7 +291,7 @@ final class Ipv6Input {
     }
 
     private boolean isToGroup() {
-        return IpAddress.isGroup(ip.destinationHigh());
+        return IpAddress.isGroupV6(ip.destinationHigh());
     }
 
     /** The hop limit that is left of the packet's behind the gateway; a group of the link is relayed to, not routed to. */

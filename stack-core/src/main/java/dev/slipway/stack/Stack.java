@@ -488,7 +488,7 @@ public final class Stack {
     /** The time to live that is left of the packet's behind the gateway. */
     private int hopsLeft(int destination) {
         // A group of the link is relayed to and not routed to.
-        return settings.isOwn(destination) || IpAddress.isGroup(destination) ? ip.ttl() : ip.ttl() - 1;
+        return settings.isOwn(destination) || IpAddress.isGroupV4(destination) ? ip.ttl() : ip.ttl() - 1;
     }
 
     private DropReason deliver(

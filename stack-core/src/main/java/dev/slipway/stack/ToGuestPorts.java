@@ -209,7 +209,7 @@ public final class ToGuestPorts {
         Ipv6Settings network = settings.ipv6();
         long high = guest.high();
         long low = guest.low();
-        boolean nowhere = high == 0 || IpAddress.isGroup(high) || high == network.prefix() && low == 0;
+        boolean nowhere = high == 0 || IpAddress.isGroupV6(high) || high == network.prefix() && low == 0;
         if (!network.enabled() || nowhere || network.isOwn(high, low)) {
             return false;
         }

@@ -30,16 +30,16 @@ public record IpAddress(long high, long low) {
 
     /** Whether it is the address of a group, of either family. */
     public boolean isGroup() {
-        return isV4() ? isGroup(v4()) : isGroup(high);
+        return isV4() ? isGroupV4(v4()) : isGroupV6(high);
     }
 
     /** Whether an IPv4 address in network order is that of a group: 224.0.0.0/4 (RFC 5771, section 3). */
-    public static boolean isGroup(int v4) {
+    public static boolean isGroupV4(int v4) {
         return v4 >>> 28 == 0xE;
     }
 
     /** Whether an IPv6 address with these first 64 bits is that of a group: ff00::/8 (RFC 4291, section 2.7). */
-    public static boolean isGroup(long high) {
+    public static boolean isGroupV6(long high) {
         return high >>> 56 == 0xFF;
     }
 
