@@ -57,6 +57,7 @@ public final class Sockets {
     /** Nobody may fragment what is sent, and what exceeds the path MTU is refused; of both families. */
     private static final int PMTUDISC_DO = 2;
 
+    private static final int SHUT_RDWR = 2;
     private static final int F_SETFD = 2;
     private static final int F_GETFL = 3;
     private static final int F_SETFL = 4;
@@ -119,6 +120,14 @@ public final class Sockets {
     /** Waits for connections from now on. */
     public int listen(int fd, int backlog) {
         return (int) kernel.call(Number.LISTEN, fd, backlog, 0);
+    }
+
+    /**
+     * Makes a socket listen no more, and resets who waits (shutdown(2)). Its port is free for sockets with SO_REUSEADDR, and
+     * for others when it is closed.
+     */
+    public int stopListening(int fd) {
+        return (int) kernel.call(Number.SHUTDOWN, fd, SHUT_RDWR, 0);
     }
 
     /** Takes a connection: its descriptor, which does not block and is closed on exec. */

@@ -18,7 +18,11 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Accepts TCP connections by system calls, one call for each, and passes their descriptors on to the VM's event loop.
+ * Accepts TCP connections by system calls, one call for each, on the event loop of the VM where there is only one, else on
+ * that of all ports, which passes their descriptors on.
+ *
+ * <p>Made and closed on the loop of all ports. A socket that another loop still waits on is first made to listen no more,
+ * so its clients are refused and its port can be had anew at once; that loop closes it.
  *
  * <p>What every connection needs is set on the listening socket, which they have it from: TCP_NODELAY, and that a close
  * sends a reset. Registered edge-triggered: what is left for later is accepted by a task, so that neither a flood of
@@ -33,38 +37,42 @@ final class NativeStreamListener implements Listener, EpollIoHandle {
     private final PortRequest request;
     private final boolean preserveSource;
     private final Targets targets;
-    private final IoEventLoop loop;
-    private final Sockets sockets;
-    private final SocketAddress address;
+    private final Accepting home;
+    private final Accepting accepting;
     private final int fd;
     private final FileDescriptor descriptor;
     private final Runnable acceptMore = this::accept;
     private IoRegistration registration;
-    private boolean closed;
+    private volatile boolean closed;
+
+    /**
+     * A thread, and what it makes its system calls with.
+     *
+     * @param address for whatever is to be named
+     */
+    record Accepting(IoEventLoop loop, Sockets sockets, SocketAddress address) {
+
+        Accepting(IoEventLoop loop) {
+            this(loop, new Sockets(), new SocketAddress());
+        }
+    }
 
     private NativeStreamListener(
-            PortRequest request,
-            boolean preserveSource,
-            Targets targets,
-            IoEventLoop loop,
-            Sockets sockets,
-            SocketAddress address,
-            int fd) {
+            PortRequest request, boolean preserveSource, Targets targets, Accepting home, Accepting accepting, int fd) {
         this.request = request;
         this.preserveSource = preserveSource;
         this.targets = targets;
-        this.loop = loop;
-        this.sockets = sockets;
-        this.address = address;
+        this.home = home;
+        this.accepting = accepting;
         this.fd = fd;
         this.descriptor = new FileDescriptor(fd);
     }
 
     /**
-     * Listens; on the loop's own thread.
+     * Listens; on the home loop's own thread.
      *
-     * @param sockets that thread's
-     * @param address that thread's, for whatever is to be named
+     * @param home the loop of all ports
+     * @param accepting where connections are to be taken
      * @throws BindException if somebody has the port
      */
     static NativeStreamListener listen(
@@ -72,30 +80,29 @@ final class NativeStreamListener implements Listener, EpollIoHandle {
             IpAddress at,
             boolean preserveSource,
             Targets targets,
-            IoEventLoop loop,
-            Sockets sockets,
-            SocketAddress address)
+            Accepting home,
+            Accepting accepting)
             throws IOException {
-        int fd = sockets.open(at.isV4() ? Sockets.AF_INET : Sockets.AF_INET6, Sockets.SOCK_STREAM);
+        int fd = home.sockets().open(at.isV4() ? Sockets.AF_INET : Sockets.AF_INET6, Sockets.SOCK_STREAM);
         if (fd < 0) {
             throw new IOException(meaning(fd));
         }
-        NativeStreamListener listener =
-                new NativeStreamListener(request, preserveSource, targets, loop, sockets, address, fd);
+        NativeStreamListener listener = new NativeStreamListener(request, preserveSource, targets, home, accepting, fd);
         try {
             listener.listen(at);
             return listener;
         } catch (IOException e) {
-            sockets.close(fd);
+            home.sockets().close(fd);
             throw e;
         }
     }
 
     private void listen(IpAddress at) throws IOException {
+        Sockets sockets = home.sockets();
         sockets.setOption(fd, Sockets.SOL_SOCKET, Sockets.SO_REUSEADDR, 1);
         sockets.setOption(fd, Sockets.IPPROTO_TCP, Sockets.TCP_NODELAY, 1);
         sockets.resetOnClose(fd);
-        int result = sockets.bind(fd, address.set(at, request.hostPort()));
+        int result = sockets.bind(fd, home.address().set(at, request.hostPort()));
         if (result == 0) {
             result = sockets.listen(fd, StreamListener.BACKLOG);
         }
@@ -105,12 +112,29 @@ final class NativeStreamListener implements Listener, EpollIoHandle {
         if (result < 0) {
             throw new IOException(meaning(result));
         }
-        Future<IoRegistration> registered = loop.register(this);
-        if (!registered.isSuccess()) {
-            throw new IOException("cannot wait for clients", registered.cause());
+        try {
+            accepting.loop().execute(this::register);
+        } catch (RejectedExecutionException e) {
+            throw new IOException("the VM has just ended", e);
         }
-        registration = registered.getNow();
-        registration.submit(INTEREST);
+    }
+
+    /** Clients that come before this wait in the kernel. */
+    private void register() {
+        if (closed) {
+            return;
+        }
+        Future<IoRegistration> registered = accepting.loop().register(this);
+        if (registered.isSuccess()) {
+            registration = registered.getNow();
+            registration.submit(INTEREST);
+        } else {
+            later(this::register);
+        }
+    }
+
+    private void later(Runnable task) {
+        accepting.loop().schedule(task, StreamListener.PAUSE_MILLIS, TimeUnit.MILLISECONDS);
     }
 
     /** What an error number means, without its name. */
@@ -126,7 +150,7 @@ final class NativeStreamListener implements Listener, EpollIoHandle {
 
     @Override
     public int port() {
-        return sockets.localPort(fd);
+        return home.sockets().localPort(fd);
     }
 
     @Override
@@ -139,46 +163,77 @@ final class NativeStreamListener implements Listener, EpollIoHandle {
             return;
         }
         for (int i = 0; i < BATCH; i++) {
-            int accepted = sockets.accept(fd, address);
+            int accepted = accepting.sockets().accept(fd, accepting.address());
             if (accepted >= 0) {
-                passOn(accepted);
+                passOnOrLater(accepted);
                 continue;
             }
             if (!Errno.isAgain(accepted)) {
                 // No descriptor left, most likely. The connection waits in the kernel: ask again later rather than
                 // spin.
-                loop.schedule(acceptMore, StreamListener.PAUSE_MILLIS, TimeUnit.MILLISECONDS);
+                later(acceptMore);
             }
             return;
         }
-        loop.execute(acceptMore);
+        accepting.loop().execute(acceptMore);
+    }
+
+    private void passOnOrLater(int accepted) {
+        try {
+            passOn(accepted);
+        } catch (RuntimeException | OutOfMemoryError e) {
+            // It costs this client its connection, not those behind it.
+            later(acceptMore);
+            throw e;
+        }
     }
 
     private void passOn(int accepted) {
         Targets.Target target = targets.find(request);
         if (target == null) {
-            sockets.close(accepted);
+            accepting.sockets().close(accepted);
             return;
         }
         VmSession session = target.session();
-        IpAddress client = address.ip();
-        int clientPort = address.port();
+        IpAddress client = accepting.address().ip();
+        int clientPort = accepting.address().port();
+        if (session.loop() == accepting.loop()) {
+            session.connectToGuest(target.guest(), request.guestPort(), client, clientPort, preserveSource, accepted);
+            return;
+        }
         try {
             session.loop()
                     .execute(() -> session.connectToGuest(
                             target.guest(), request.guestPort(), client, clientPort, preserveSource, accepted));
         } catch (RejectedExecutionException e) {
             // The VM has just ended.
-            sockets.close(accepted);
+            accepting.sockets().close(accepted);
         }
     }
 
     @Override
     public void close() {
-        if (!closed) {
-            closed = true;
-            registration.cancel();
-            sockets.close(fd);
+        if (closed) {
+            return;
         }
+        closed = true;
+        if (accepting.loop().inEventLoop()) {
+            release();
+            return;
+        }
+        home.sockets().stopListening(fd);
+        try {
+            accepting.loop().execute(this::release);
+        } catch (RejectedExecutionException e) {
+            // That loop has ended, and waits for nothing any more.
+            home.sockets().close(fd);
+        }
+    }
+
+    private void release() {
+        if (registration != null) {
+            registration.cancel();
+        }
+        accepting.sockets().close(fd);
     }
 }

@@ -5,8 +5,7 @@ import dev.slipway.ethernet.Transport;
 import dev.slipway.event.Event;
 import dev.slipway.event.Events;
 import dev.slipway.host.VmSession;
-import dev.slipway.posix.SocketAddress;
-import dev.slipway.posix.Sockets;
+import dev.slipway.publish.NativeStreamListener.Accepting;
 import dev.slipway.publish.PortRequest.Protocol;
 import dev.slipway.publish.PublishException.Reason;
 import dev.slipway.wire.IpAddress;
@@ -17,6 +16,7 @@ import java.io.IOException;
 import java.net.BindException;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -70,13 +70,12 @@ public final class PublishedPorts implements AutoCloseable {
     private final Events events;
     private final List<Entry> entries = new ArrayList<>();
     private final Map<Key, Entry> listening = new LinkedHashMap<>();
-    private Sockets sockets;
-    private SocketAddress nativeAddress;
+    private final Map<EventLoop, Accepting> accepting = new IdentityHashMap<>();
     private ScheduledFuture<?> retry;
     private boolean closed;
 
     /**
-     * @param loop that owns all listening sockets, no VM's
+     * @param loop that owns all this, no VM's; where there is only one VM, connections are accepted on that one's
      * @param transport of that loop
      * @param sessions the VMs
      * @param addressOfName the address of the VM of that name, network order; 0 if there is none
@@ -305,17 +304,18 @@ public final class PublishedPorts implements AutoCloseable {
 
     private Listener listenOn(PortRequest request, IpAddress address) throws IOException {
         if (request.protocol() == Protocol.TCP && transport == Transport.NATIVE) {
-            if (sockets == null) {
-                sockets = new Sockets();
-                nativeAddress = new SocketAddress();
-            }
+            EventLoop vmLoop = targets.only().map(VmSession::loop).orElse(loop);
             return NativeStreamListener.listen(
-                    request, address, preserveSource, targets, (IoEventLoop) loop, sockets, nativeAddress);
+                    request, address, preserveSource, targets, accepting(loop), accepting(vmLoop));
         }
         var socketAddress = PortRequest.socketAddress(address, request.hostPort());
         return request.protocol() == Protocol.UDP
                 ? UdpListener.listen(request, socketAddress, preserveSource, targets, loop, transport)
                 : StreamListener.listen(request, socketAddress, preserveSource, targets, loop, transport);
+    }
+
+    private Accepting accepting(EventLoop where) {
+        return accepting.computeIfAbsent(where, key -> new Accepting((IoEventLoop) key));
     }
 
     private void remove(Entry entry) {

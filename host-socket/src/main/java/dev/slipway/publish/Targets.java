@@ -3,6 +3,7 @@ package dev.slipway.publish;
 import dev.slipway.host.VmSession;
 import dev.slipway.wire.IpAddress;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.function.ToIntFunction;
 
@@ -22,6 +23,12 @@ final class Targets {
     Targets(Supplier<List<VmSession>> sessions, ToIntFunction<String> addressOfName) {
         this.sessions = sessions;
         this.addressOfName = addressOfName;
+    }
+
+    /** The only VM, if there is but one. */
+    Optional<VmSession> only() {
+        List<VmSession> all = sessions.get();
+        return all.size() == 1 ? Optional.of(all.getFirst()) : Optional.empty();
     }
 
     /**

@@ -184,6 +184,22 @@ class GuestPublishTest {
     }
 
     @Test
+    void aPortThatWasTakenBackIsRefusedAtOnceAndCanBeHadAnewAtOnce() throws IOException {
+        try (ServerSocketChannel server = machines.guest().listen("0.0.0.0", 0)) {
+            for (int i = 0; i < 50; i++) {
+                publish("127.0.0.1:20600:" + portOf(server));
+                connect("127.0.0.1", 20_600).close();
+                server.accept().close();
+                api.ask("DELETE", "/v1/ports?local=127.0.0.1:20600", null);
+                assertThatExceptionOfType(IOException.class)
+                        .as("round %d", i)
+                        .isThrownBy(() -> connect("127.0.0.1", 20_600).close())
+                        .withMessageContaining("refused");
+            }
+        }
+    }
+
+    @Test
     void aThousandPortsComeAndGoInNoTime() throws IOException {
         int descriptors = machines.backend().descriptors();
         long start = System.nanoTime();
