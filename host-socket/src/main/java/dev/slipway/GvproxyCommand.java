@@ -171,7 +171,8 @@ final class GvproxyCommand {
             vms.add(vm(value, "bess:" + path(value, "unixpacket")));
         }
         for (Value value : flags.all("listen-vfkit")) {
-            vms.add(vm(value, "vfkit:" + path(value, "unixgram")));
+            // gvproxy believes every checksum and takes any length, and krunkit relies on it.
+            vms.add(vm(value, "vfkit+offload:" + path(value, "unixgram")));
         }
         for (Value value : flags.all("listen-stdio")) {
             vms.add(vm(value, "stdio:gvproxy"));

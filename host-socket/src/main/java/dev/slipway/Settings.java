@@ -5,6 +5,7 @@ import dev.slipway.dhcp.DhcpSettings;
 import dev.slipway.ethernet.ChannelScheme;
 import dev.slipway.ethernet.Faults;
 import dev.slipway.ethernet.InheritedSocket;
+import dev.slipway.ethernet.Offload;
 import dev.slipway.ethernet.TcpAddress;
 import dev.slipway.ethernet.Transport;
 import dev.slipway.ethernet.VmChannel;
@@ -184,13 +185,15 @@ public record Settings(
         if (colon < 1 || scheme.contains("/")) {
             throw value.wrong("'" + value.text() + "' is not SCHEME:PATH, for example qemu:/tmp/vm.sock");
         }
-        Optional<ChannelScheme> known = ChannelScheme.of(scheme);
+        String[] words = scheme.split("\\+", 2);
+        Optional<ChannelScheme> known = ChannelScheme.of(words[0]);
         if (known.isEmpty()) {
-            throw value.wrong("unknown scheme '" + scheme + "' (supported: " + ChannelScheme.labels() + ")");
+            throw value.wrong("unknown scheme '" + words[0] + "' (supported: " + ChannelScheme.labels() + ")");
         }
         String place = value.text().substring(colon + 1);
         return new VmChannel(
                 known.get(),
+                words.length < 2 ? Offload.NONE : offload(value, known.get(), words[1], place),
                 switch (known.get()) {
                     case QEMU, HYPERKIT, VPNKIT, DGRAM, VFKIT, BESS, VHOST_USER ->
                         path(value, place).toString();
@@ -200,6 +203,20 @@ public record Settings(
                     case STDIO -> protocol(value, place.isEmpty() ? "gvproxy" : place);
                     case TAP -> device(value, path(value, place)).toString();
                 });
+    }
+
+    private static Offload offload(Value value, ChannelScheme scheme, String word, String place)
+            throws SettingsException {
+        Optional<Offload> offload = Offload.of(word);
+        if (offload.isEmpty()) {
+            throw value.wrong("'" + word + "' is none of " + Offload.labels());
+        }
+        if (!scheme.takesOffload() || scheme == ChannelScheme.FD && place.contains("/") && !place.endsWith("/qemu")) {
+            throw value.wrong(
+                    "'+" + word + "' needs packets or QEMU's framing: qemu, qemu-tcp, dgram, vfkit, bess, or fd"
+                            + " with one of them");
+        }
+        return offload.get();
     }
 
     private static String descriptor(Value value, String text) throws SettingsException {

@@ -41,7 +41,7 @@ class DropInTest {
     @Test
     void gvproxysDefaultsHold() throws SettingsException {
         Settings settings = gvproxy("-listen-vfkit", "unixgram:///tmp/vm.sock");
-        assertThat(settings.vms().toString()).isEqualTo("[vfkit:/tmp/vm.sock]");
+        assertThat(settings.vms().toString()).isEqualTo("[vfkit+offload:/tmp/vm.sock]");
         assertThat(settings.vms()).allMatch(VmChannel::once);
         assertThat(Settings.cidr(settings.stack())).isEqualTo("192.168.127.0/24");
         assertThat(IpAddress.toString(settings.stack().gateway())).isEqualTo("192.168.127.1");
@@ -153,7 +153,7 @@ class DropInTest {
         Path file = config(
                 "interfaces:", "  vfkit: unixgram:///tmp/v.sock", "stack:", "  mtu: 4000", "  subnet: 10.9.0.0/24");
         Settings settings = gvproxy("-config", file.toString(), "-mtu", "1400", "-debug");
-        assertThat(settings.vms().toString()).isEqualTo("[vfkit:/tmp/v.sock]");
+        assertThat(settings.vms().toString()).isEqualTo("[vfkit+offload:/tmp/v.sock]");
         assertThat(settings.stack().mtu()).isEqualTo(1400);
         assertThat(settings.logLevel()).isEqualTo("debug");
         assertThat(Settings.cidr(settings.stack())).isEqualTo("10.9.0.0/24");
@@ -206,7 +206,7 @@ class DropInTest {
         assertThat(gvproxy("-listen", "unix:///a", "-listen-vfkit", "unixgram:///v")
                         .vms()
                         .toString())
-                .isEqualTo("[vfkit:/v]");
+                .isEqualTo("[vfkit+offload:/v]");
     }
 
     @ParameterizedTest
@@ -214,7 +214,7 @@ class DropInTest {
         "-listen-qemu, unix:///tmp/x, qemu:/tmp/x",
         "-listen-qemu, tcp://127.0.0.1:4000, qemu-tcp:127.0.0.1:4000",
         "-listen-bess, unixpacket:///tmp/x, bess:/tmp/x",
-        "-listen-vfkit, unixgram:///tmp/x, vfkit:/tmp/x",
+        "-listen-vfkit, unixgram:///tmp/x, vfkit+offload:/tmp/x",
         "-listen-stdio, anything, stdio:gvproxy",
         "-listen-vpnkit, unix:///tmp/x, hyperkit:/tmp/x"
     })

@@ -49,6 +49,14 @@ public enum ChannelScheme {
         return socketFile;
     }
 
+    /** Whether a VM manager may have its card leave things undone of frames on it ({@link Offload}). */
+    public boolean takesOffload() {
+        return switch (this) {
+            case QEMU, QEMU_TCP, DGRAM, VFKIT, BESS, FD -> true;
+            case HYPERKIT, VPNKIT, VHOST_USER, TAP, CONNECT, STDIO -> false;
+        };
+    }
+
     /** The scheme of that label. */
     public static Optional<ChannelScheme> of(String label) {
         return Arrays.stream(values())

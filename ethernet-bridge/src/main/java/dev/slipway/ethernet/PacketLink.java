@@ -25,8 +25,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Frames as packets, one each, on a Unix socket: datagrams of QEMU and vfkit, or connections of BESS. It carries no
- * offload, so large units are cut and checksums completed here.
+ * Frames as packets, one each, on a Unix socket: datagrams of QEMU and vfkit, or connections of BESS. Unless there is an
+ * {@link Offload}, large units are cut and checksums completed here.
  *
  * <p><b>Datagrams.</b> The guest's side has a name of its own; the first that sends from one is the guest, and the socket
  * is connected to it. From then on the kernel refuses what others send, and makes the guest wait rather than lose frames.
@@ -39,7 +39,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Descriptors that somebody sends along are let go of by the kernel, because nothing is asked for beside the bytes.
  *
- * <p>Limits: packets of up to {@link ReceiveBatch#SLOT_BYTES} bytes; a longer one is dropped and counted. At most {@value
+ * <p>Limits: frames of up to {@link Frame#MAX_LENGTH} bytes; a longer one is dropped and counted. At most {@value
  * #BATCHES_PER_TURN} calls of {@value ReceiveBatch#SLOTS} packets are received in one turn of the event loop. 1 MiB is
  * queued to the guest, and 256 KiB of frames that cannot wait; beyond that a frame is dropped and counted. Linux only.
  */
@@ -88,6 +88,8 @@ public final class PacketLink implements GuestLink {
 
     private final EventLoop loop;
     private final Kind kind;
+    private final Offload offload;
+    private final int longestPlain;
     private final Sockets sockets = new Sockets();
     private final LinkCounters counters = new LinkCounters();
     private final GuestEvents events;
@@ -119,13 +121,21 @@ public final class PacketLink implements GuestLink {
      * Makes a link without a socket.
      *
      * @param loop the event loop that owns it, on epoll
+     * @param offload what the guest's card leaves undone of its frames
      * @param mtu bytes of the largest IP packet that the guest takes
      */
-    public PacketLink(EventLoop loop, Kind kind, int mtu) {
+    public PacketLink(EventLoop loop, Kind kind, Offload offload, int mtu) {
         this.loop = loop;
         this.kind = kind;
+        this.offload = offload;
+        longestPlain = mtu + EthernetFrame.HEADER_LENGTH;
         events = new GuestEvents(loop, counters, () -> guest != null);
-        output = new PacketOutput(mtu + EthernetFrame.HEADER_LENGTH, counters, events::postReady);
+        output = new PacketOutput(offload, longestPlain, counters, events::postReady);
+    }
+
+    /** The same for a guest whose card leaves nothing undone. */
+    public PacketLink(EventLoop loop, Kind kind, int mtu) {
+        this(loop, kind, Offload.NONE, mtu);
     }
 
     /**
@@ -383,14 +393,22 @@ public final class PacketLink implements GuestLink {
             } else if (!isGuest(i)) {
                 continue;
             }
-            if (received.isCut(i)) {
+            if (received.isCut(i) || length > Frame.MAX_LENGTH + offload.headerLength()) {
                 counters.skippedOversize();
             } else if (!isGreeting(i, length)) {
-                counters.fromGuest(length);
-                events.frame(frame.set(received.memory(), (int) received.offset(i), length));
+                deliver(received.offset(i), length);
             }
         }
         return null;
+    }
+
+    private void deliver(long at, int length) {
+        if (offload.read(received.memory(), at, length, frame, longestPlain)) {
+            counters.fromGuest(frame.length());
+            events.frame(frame);
+        } else {
+            counters.badOffload();
+        }
     }
 
     /** An old vfkit's first datagram; shorter than any frame, also when it comes again from a guest that was restarted. */

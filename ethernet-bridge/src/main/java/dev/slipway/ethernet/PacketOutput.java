@@ -4,6 +4,7 @@ import dev.slipway.posix.Errno;
 import dev.slipway.posix.SendBatch;
 import dev.slipway.posix.SocketAddress;
 import dev.slipway.posix.Sockets;
+import dev.slipway.virtio.VirtioNetHeader;
 import dev.slipway.wire.Frame;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -44,6 +45,8 @@ final class PacketOutput {
         GONE
     }
 
+    private final Offload offload;
+    private final int header;
     private final int longestPlain;
     private final LinkCounters counters;
     private final Runnable roomAgain;
@@ -66,8 +69,10 @@ final class PacketOutput {
      * @param longestPlain bytes of the longest frame that the guest takes: no longer one goes out uncut
      * @param roomAgain run when the room was used up and half of it is there again
      */
-    PacketOutput(int longestPlain, LinkCounters counters, Runnable roomAgain) {
-        this.longestPlain = longestPlain;
+    PacketOutput(Offload offload, int longestPlain, LinkCounters counters, Runnable roomAgain) {
+        this.offload = offload;
+        this.header = offload.headerLength();
+        this.longestPlain = offload.carriesUnits() ? Frame.MAX_LENGTH : longestPlain;
         this.counters = counters;
         this.roomAgain = roomAgain;
     }
@@ -109,14 +114,14 @@ final class PacketOutput {
         if (capacity < 0 || capacity > Frame.MAX_LENGTH) {
             throw new IllegalArgumentException("a frame of " + capacity + " bytes, the limit is " + Frame.MAX_LENGTH);
         }
-        int at = capacity > longestPlain || !open || !fits(1, capacity) ? -1 : place(capacity);
+        int at = capacity > longestPlain || !open || !fits(1, header + capacity) ? -1 : place(header + capacity);
         if (at < 0) {
             if (aside == MemorySegment.NULL) {
                 aside = Arena.ofAuto().allocate(Frame.MAX_LENGTH, 64);
             }
             return frame.set(aside, 0, capacity);
         }
-        return frame.set(ring, at, capacity);
+        return frame.set(ring, at + header, capacity);
     }
 
     private boolean fits(int frames, int bytes) {
@@ -142,6 +147,10 @@ final class PacketOutput {
             counters.dropToGuest();
             return;
         }
+        if (offload.carriesUnits()) {
+            sendUndone(sent);
+            return;
+        }
         int segments = segmenter.begin(sent);
         if (segments > 1) {
             cut(sent, segments);
@@ -150,6 +159,20 @@ final class PacketOutput {
         } else {
             append(sent);
         }
+    }
+
+    /** Behind a header that says what is left to the guest. */
+    private void sendUndone(Frame sent) {
+        int length = header + sent.length();
+        int at = fits(1, length) ? place(length) : -1;
+        if (at < 0 || !VirtioNetHeader.write(sent, ring, at, 1)) {
+            counters.dropToGuest();
+            return;
+        }
+        if (sent.bytes() != ring || sent.offset() != at + header) {
+            MemorySegment.copy(sent.bytes(), sent.offset(), ring, at + header, sent.length());
+        }
+        finish(at, length);
     }
 
     private void append(Frame sent) {
@@ -193,7 +216,7 @@ final class PacketOutput {
         count++;
         next = at + length;
         queued += length + OVERHEAD;
-        counters.toGuest(length);
+        counters.toGuest(length - header);
     }
 
     /** Sends what is queued, as far as the kernel takes it. */
@@ -213,7 +236,7 @@ final class PacketOutput {
                 break;
             } else if (result == -Errno.EMSGSIZE) {
                 // Longer than the kernel's buffer for this socket: nothing that comes later is held up by it.
-                counters.lostToGuest(lengths[first]);
+                counters.lostToGuest(lengths[first] - header);
                 drop(1);
             } else if (result != -Errno.EINTR) {
                 error = -result;

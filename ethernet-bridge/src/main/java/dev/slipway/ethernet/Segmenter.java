@@ -146,6 +146,16 @@ public final class Segmenter {
                 && BigEndian.u8(bytes, at + IPV6_NEXT_HEADER) == protocol;
     }
 
+    /** Where the TCP header of a whole packet over IP begins, in bytes from the start of the frame; 0 if it is none. */
+    static int tcpStart(Frame frame) {
+        if (isIpv6(frame, Ipv4Packet.PROTOCOL_TCP)) {
+            return IP + Ipv6Packet.HEADER_LENGTH;
+        }
+        return isIpv4(frame, Ipv4Packet.PROTOCOL_TCP)
+                ? IP + (BigEndian.u8(frame.bytes(), frame.offset() + IP) & 0xF) * 4
+                : 0;
+    }
+
     private int ipHeaderLength() {
         return (BigEndian.u8(bytes, offset + IP) & 0xF) * 4;
     }

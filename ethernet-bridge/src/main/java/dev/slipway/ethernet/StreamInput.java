@@ -27,6 +27,8 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
     private static final int READS_PER_TURN = 4;
 
     private final StreamFraming framing;
+    private final Offload offload;
+    private final int longestPlain;
     private final LinkCounters counters;
     private final Frame frame = new Frame();
     private MemorySegment bytes = MemorySegment.NULL;
@@ -36,9 +38,12 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
     private int skipLength;
     private boolean open;
 
-    StreamInput(StreamFraming framing, LinkCounters counters) {
+    /** @param longestPlain bytes of the longest frame that is no large unit */
+    StreamInput(StreamFraming framing, Offload offload, int longestPlain, LinkCounters counters) {
         super(READS_PER_TURN);
         this.framing = framing;
+        this.offload = offload;
+        this.longestPlain = longestPlain;
         this.counters = counters;
     }
 
@@ -105,7 +110,7 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
                 counters.lostFraming();
                 return "the guest sent a frame length of " + length + " bytes, the limit is " + MAX_SKIPPED;
             }
-            if (length > Frame.MAX_LENGTH) {
+            if (length > Frame.MAX_LENGTH + offload.headerLength()) {
                 counters.skippedOversize();
                 parsed += prefix;
                 skip = skipLength = (int) length;
@@ -116,8 +121,12 @@ final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
             }
             int at = parsed + prefix;
             parsed = at + (int) length;
-            counters.fromGuest((int) length);
-            events.frame(frame.set(bytes, at, (int) length));
+            if (offload.read(bytes, at, (int) length, frame, longestPlain)) {
+                counters.fromGuest(frame.length());
+                events.frame(frame);
+            } else {
+                counters.badOffload();
+            }
         }
         return null;
     }

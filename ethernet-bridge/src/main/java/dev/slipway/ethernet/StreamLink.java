@@ -25,7 +25,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Frames in a stream, each behind its length ({@link StreamFraming}), perhaps after a {@link Handshake}: on a listening
- * Unix socket or TCP port. It carries no offload, so large units are cut and checksums completed here.
+ * Unix socket or TCP port. Unless there is an {@link Offload}, large units are cut and checksums completed here.
  *
  * <p>One guest at a time. Whoever connects while one is attached waits for {@link #GRACE_MILLIS}: if the old
  * connection ends meanwhile (a VM that crashed and was started again may be back before its end was read) the newcomer
@@ -83,6 +83,7 @@ public final class StreamLink implements GuestLink {
      *
      * @param loop the event loop that owns it, of the given transport
      * @param framing how frames stand in the stream
+     * @param offload what the guest's card leaves undone of its frames
      * @param handshakes what is said before them, if anything is
      * @param mtu bytes of the largest IP packet that the guest takes
      */
@@ -90,6 +91,7 @@ public final class StreamLink implements GuestLink {
             EventLoop loop,
             Transport transport,
             StreamFraming framing,
+            Offload offload,
             Optional<Handshake.Factory> handshakes,
             int mtu) {
         this.loop = loop;
@@ -97,8 +99,9 @@ public final class StreamLink implements GuestLink {
         this.framing = framing;
         this.handshakes = handshakes;
         events = new GuestEvents(loop, counters, () -> guest != null);
-        this.input = new StreamInput(framing, counters);
-        this.output = new StreamOutput(framing, mtu + EthernetFrame.HEADER_LENGTH, counters, events::postReady);
+        int longestPlain = mtu + EthernetFrame.HEADER_LENGTH;
+        this.input = new StreamInput(framing, offload, longestPlain, counters);
+        this.output = new StreamOutput(framing, offload, longestPlain, counters, events::postReady);
     }
 
     /**
@@ -108,21 +111,36 @@ public final class StreamLink implements GuestLink {
      * @param mtu bytes of the largest IP packet that the guest takes
      */
     public StreamLink(EventLoop loop, Transport transport, StreamFraming framing, int mtu) {
-        this(loop, transport, framing, Optional.empty(), mtu);
+        this(loop, transport, framing, Offload.NONE, Optional.empty(), mtu);
+    }
+
+    /** A link without a handshake in QEMU's framing, to a guest whose card may leave things undone. */
+    public static StreamLink qemu(EventLoop loop, Transport transport, Offload offload, int mtu) {
+        return new StreamLink(loop, transport, StreamFraming.QEMU, offload, Optional.empty(), mtu);
     }
 
     /** A link in VPNKit's protocol, with its handshake. */
     public static StreamLink vpnkit(
             EventLoop loop, Transport transport, VpnkitHandshake.Identities identities, int mtu) {
         return new StreamLink(
-                loop, transport, StreamFraming.HYPERKIT, Optional.of(VpnkitHandshake.vpnkit(mtu, identities)), mtu);
+                loop,
+                transport,
+                StreamFraming.HYPERKIT,
+                Offload.NONE,
+                Optional.of(VpnkitHandshake.vpnkit(mtu, identities)),
+                mtu);
     }
 
     /** A link for HyperKit as gvproxy serves it: VPNKit's handshake, of which nothing is checked. */
     public static StreamLink hyperkit(
             EventLoop loop, Transport transport, VpnkitHandshake.Identities identities, int mtu) {
         return new StreamLink(
-                loop, transport, StreamFraming.HYPERKIT, Optional.of(VpnkitHandshake.gvproxy(mtu, identities)), mtu);
+                loop,
+                transport,
+                StreamFraming.HYPERKIT,
+                Offload.NONE,
+                Optional.of(VpnkitHandshake.gvproxy(mtu, identities)),
+                mtu);
     }
 
     /**

@@ -1,5 +1,6 @@
 package dev.slipway.ethernet;
 
+import dev.slipway.virtio.VirtioNetHeader;
 import dev.slipway.wire.Frame;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
@@ -39,7 +40,10 @@ final class StreamOutput implements ChannelFutureListener {
     }
 
     private final StreamFraming framing;
+    private final Offload offload;
+    /** Bytes in front of a frame: its length, and its offload header if there is one. */
     private final int prefix;
+
     private final int longestPlain;
     private final LinkCounters counters;
     private final Runnable roomAgain;
@@ -59,10 +63,11 @@ final class StreamOutput implements ChannelFutureListener {
      * @param longestPlain bytes of the longest frame that the guest takes: no longer one goes out uncut
      * @param roomAgain run when the room was used up and half of it is there again; maybe from within {@link #flush}
      */
-    StreamOutput(StreamFraming framing, int longestPlain, LinkCounters counters, Runnable roomAgain) {
+    StreamOutput(StreamFraming framing, Offload offload, int longestPlain, LinkCounters counters, Runnable roomAgain) {
         this.framing = framing;
-        this.prefix = framing.prefix();
-        this.longestPlain = longestPlain;
+        this.offload = offload;
+        this.prefix = framing.prefix() + offload.headerLength();
+        this.longestPlain = offload.carriesUnits() ? Frame.MAX_LENGTH : longestPlain;
         this.counters = counters;
         this.roomAgain = roomAgain;
     }
@@ -137,6 +142,10 @@ final class StreamOutput implements ChannelFutureListener {
             counters.dropToGuest();
             return;
         }
+        if (offload.carriesUnits()) {
+            sendUndone(sent);
+            return;
+        }
         int segments = segmenter.begin(sent);
         if (segments > 1) {
             cut(sent, segments);
@@ -147,6 +156,21 @@ final class StreamOutput implements ChannelFutureListener {
             counters.dropToGuest();
         } else {
             append(sent);
+        }
+    }
+
+    /** Behind a header that says what is left to the guest. */
+    private void sendUndone(Frame sent) {
+        int length = prefix + sent.length();
+        if (!fits(length)) {
+            counters.dropToGuest();
+            return;
+        }
+        Chunk chunk = chunkFor(length);
+        if (VirtioNetHeader.write(sent, chunk.bytes, chunk.filled + framing.prefix(), 1)) {
+            append(sent);
+        } else {
+            counters.dropToGuest();
         }
     }
 
@@ -179,7 +203,7 @@ final class StreamOutput implements ChannelFutureListener {
     }
 
     private void finish(Chunk chunk, int length) {
-        framing.putLength(chunk.bytes, chunk.filled, length);
+        framing.putLength(chunk.bytes, chunk.filled, offload.headerLength() + length);
         chunk.filled += prefix + length;
         queued += prefix + length;
         counters.toGuest(length);

@@ -12,16 +12,16 @@ import java.util.Objects;
  *
  * <p>Each slot takes the largest datagram of IPv4 there is, so none is cut off; a Unix socket's may be larger, and then
  * {@link #isCut} tells. The slots are address space of their own, of
- * which the kernel backs only the pages that a datagram has reached: 128 KiB for the small ones of a usual network, 2
- * MiB at most. Memory from an {@link Arena} would be zeroed, and so be backed, from the beginning.
+ * which the kernel backs only the pages that a datagram has reached: 128 KiB for the small ones of a usual network,
+ * 2,176 KiB at most. Memory from an {@link Arena} would be zeroed, and so be backed, from the beginning.
  */
 public final class ReceiveBatch {
 
     /** Datagrams that one call receives at most. */
     public static final int SLOTS = 32;
 
-    /** Bytes of a datagram that are kept. */
-    public static final int SLOT_BYTES = 64 << 10;
+    /** Bytes of a datagram that are kept: the largest frame behind a virtio-net header fits, too. */
+    public static final int SLOT_BYTES = 68 << 10;
 
     private static final int SLOT = SLOT_BYTES;
     private static final long AREA = (long) SLOTS * SLOT;

@@ -66,7 +66,7 @@ public final class FramingFuzz {
 
     private void frames(StreamFraming framing) {
         byte[] all = stream(framing);
-        StreamInput stream = new StreamInput(framing, counters);
+        StreamInput stream = new StreamInput(framing, Offload.NONE, Frame.MAX_LENGTH, counters);
         stream.open();
         int at = 0;
         String lost = null;

@@ -8,6 +8,7 @@ import dev.slipway.ethernet.CaptureLink;
 import dev.slipway.ethernet.FaultyLink;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.InheritedSocket;
+import dev.slipway.ethernet.Offload;
 import dev.slipway.ethernet.PacketLink;
 import dev.slipway.ethernet.PacketLink.Kind;
 import dev.slipway.ethernet.SocketPathException;
@@ -226,11 +227,11 @@ public final class VmNetwork implements AutoCloseable {
 
     private Channel make(VmChannel channel, EventLoop loop, int mtu) throws SocketPathException {
         return switch (channel.scheme()) {
-            case QEMU -> listening(channel, new StreamLink(loop, transport, StreamFraming.QEMU, mtu));
+            case QEMU -> listening(channel, StreamLink.qemu(loop, transport, channel.offload(), mtu));
             case HYPERKIT -> listening(channel, StreamLink.hyperkit(loop, transport, vpnkitGuests, mtu));
             case VPNKIT -> listening(channel, StreamLink.vpnkit(loop, transport, vpnkitGuests, mtu));
             case QEMU_TCP -> {
-                StreamLink link = new StreamLink(loop, transport, StreamFraming.QEMU, mtu);
+                StreamLink link = StreamLink.qemu(loop, transport, channel.offload(), mtu);
                 InetSocketAddress at = TcpAddress.parse(channel.place());
                 if (!at.getAddress().isLoopbackAddress()) {
                     LOG.warn("{}: whoever reaches this port over the network can be the VM", channel);
@@ -242,7 +243,7 @@ public final class VmNetwork implements AutoCloseable {
             case BESS -> packets(channel, loop, Kind.CONNECTIONS, mtu);
             case CONNECT -> {
                 String[] words = channel.place().split("/", 2);
-                StreamLink link = stream(words.length < 2 ? "gvproxy" : words[1], loop, mtu);
+                StreamLink link = stream(words.length < 2 ? "gvproxy" : words[1], channel.offload(), loop, mtu);
                 handed.add(link);
                 yield new Channel(link, receiver -> link.serve(channel.toString(), receiver));
             }
@@ -252,7 +253,7 @@ public final class VmNetwork implements AutoCloseable {
                 yield new Channel(link, receiver -> link.listen(channel.path(), receiver));
             }
             case FD -> inherited(channel, loop, mtu);
-            case STDIO -> stdio(channel, stream(channel.place(), loop, mtu));
+            case STDIO -> stdio(channel, stream(channel.place(), channel.offload(), loop, mtu));
             case TAP -> {
                 if (transport != Transport.NATIVE) {
                     throw new SocketPathException(
@@ -264,12 +265,12 @@ public final class VmNetwork implements AutoCloseable {
         };
     }
 
-    private StreamLink stream(String protocol, EventLoop loop, int mtu) {
+    private StreamLink stream(String protocol, Offload offload, EventLoop loop, int mtu) {
         return switch (protocol) {
             case "vpnkit" -> StreamLink.vpnkit(loop, transport, vpnkitGuests, mtu);
             case "hyperkit" -> StreamLink.hyperkit(loop, transport, vpnkitGuests, mtu);
             case "gvproxy" -> new StreamLink(loop, transport, StreamFraming.HYPERKIT, mtu);
-            default -> new StreamLink(loop, transport, StreamFraming.QEMU, mtu);
+            default -> StreamLink.qemu(loop, transport, offload, mtu);
         };
     }
 
@@ -277,11 +278,11 @@ public final class VmNetwork implements AutoCloseable {
         String[] words = channel.place().split("/", 2);
         InheritedSocket socket = InheritedSocket.look(InheritedSocket.parse(words[0]), channel.toString(), transport);
         if (socket.kind() == InheritedSocket.Kind.STREAM) {
-            StreamLink link = stream(words.length < 2 ? "" : words[1], loop, mtu);
+            StreamLink link = stream(words.length < 2 ? "" : words[1], channel.offload(), loop, mtu);
             return new Channel(link, receiver -> link.adopt(socket, channel.toString(), receiver), !socket.listening());
         }
         Kind kind = socket.kind() == InheritedSocket.Kind.DATAGRAMS ? Kind.DATAGRAMS : Kind.CONNECTIONS;
-        PacketLink link = new PacketLink(loop, kind, mtu);
+        PacketLink link = new PacketLink(loop, kind, channel.offload(), mtu);
         return new Channel(link, receiver -> link.adopt(socket.descriptor(), channel.toString(), receiver), true);
     }
 
@@ -305,7 +306,7 @@ public final class VmNetwork implements AutoCloseable {
 
     private Channel packets(VmChannel channel, EventLoop loop, Kind kind, int mtu) throws SocketPathException {
         mustBeNative(channel, "recvmmsg, sendmmsg");
-        PacketLink link = new PacketLink(loop, kind, mtu);
+        PacketLink link = new PacketLink(loop, kind, channel.offload(), mtu);
         return new Channel(link, receiver -> link.listen(channel.path(), receiver));
     }
 

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.function.IntFunction;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -85,15 +86,51 @@ class GuestFramingTest {
     @Test
     void vfkitWithItsGreeting() throws IOException {
         startOnSocket("vfkit");
-        servesAGuest(() -> {
-            // One that was there is looked for; until then another may not even connect.
-            Await.until(
-                    "nobody is the guest",
-                    NamespaceGuest.CONNECT,
-                    () -> value("connections") == 0 || attached().equals("false"));
-            return GuestWire.vfkit(
-                    machine.directory().resolve("own.sock"), machine.directory().resolve("framed.sock"));
-        });
+        servesAGuest(this::greeted);
+    }
+
+    private ByteChannel greeted() throws IOException {
+        // One that was there is looked for; until then another may not even connect.
+        Await.until(
+                "nobody is the guest",
+                NamespaceGuest.CONNECT,
+                () -> value("connections") == 0 || attached().equals("false"));
+        return GuestWire.vfkit(
+                machine.directory().resolve("own.sock"), machine.directory().resolve("framed.sock"));
+    }
+
+    @Test
+    void unixgramOfLibkrunWithVirtioNetHeaders() throws IOException {
+        startWithOffload("vfkit+vnet_hdr", TapRelay::new);
+        servesAGuest(this::greeted);
+        assertThat(averageFromGuest()).isGreaterThan(4_000);
+        assertThat(averageToGuest()).isGreaterThan(4_000);
+        assertThat(value("badOffloadsFromGuest")).isZero();
+    }
+
+    @Test
+    void unixstreamOfLibkrunWithVirtioNetHeaders() throws IOException {
+        startWithOffload("qemu+vnet_hdr", TapRelay::new);
+        servesAGuest(() -> GuestWire.qemu(machine.directory().resolve("framed.sock")));
+        assertThat(averageFromGuest()).isGreaterThan(4_000);
+        assertThat(averageToGuest()).isGreaterThan(4_000);
+        assertThat(value("badOffloadsFromGuest")).isZero();
+    }
+
+    @Test
+    void krunkitWithOffloadingOfWhichNothingTells() throws IOException {
+        startWithOffload("vfkit+offload", TapRelay::thatHidesHeaders);
+        servesAGuest(this::greeted);
+        assertThat(averageFromGuest()).isGreaterThan(4_000);
+        assertThat(averageToGuest()).as("cut, as nothing would tell the guest").isLessThan(1_515);
+    }
+
+    private long averageFromGuest() throws IOException {
+        return value("bytesFromGuest") / value("framesFromGuest");
+    }
+
+    private long averageToGuest() throws IOException {
+        return value("bytesToGuest") / value("framesToGuest");
     }
 
     @Test
@@ -153,11 +190,26 @@ class GuestFramingTest {
         start(scheme + ":" + HostMachine.IN_FOLDER + "/framed.sock", scheme + ":");
     }
 
+    private void startWithOffload(String scheme, IntFunction<TapRelay> relaying) throws IOException {
+        start(
+                scheme + ":" + HostMachine.IN_FOLDER + "/framed.sock",
+                scheme + ":",
+                () -> relaying.apply(LinuxCalls.openTapWithOffload("eth0")));
+    }
+
     private void start(String vm, String named) throws IOException {
+        start(vm, named, () -> new TapRelay(LinuxCalls.openTap("eth0")));
+    }
+
+    private interface Relaying {
+        TapRelay relay() throws IOException;
+    }
+
+    private void start(String vm, String named, Relaying relaying) throws IOException {
         guest = Namespace.create("framed");
         machine = HostMachine.start(Backend.SLIPWAY, "--vm", vm);
         machine.add(guest);
-        relay = machine.add(new TapRelay(guest.call(() -> LinuxCalls.openTap("eth0"))));
+        relay = machine.add(guest.call(relaying::relay));
         guest.ip("link set eth0 txqueuelen 20000");
         channel = named;
     }

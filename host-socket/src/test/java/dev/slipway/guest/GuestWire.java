@@ -28,7 +28,9 @@ import java.util.HexFormat;
  */
 final class GuestWire {
 
-    private static final int MAX_FRAME = 0xFFFF;
+    /** Bytes of the longest frame, and of a header in front of it if the wire has one. */
+    static final int MAX_FRAME = 68 << 10;
+
     private static final int PREFIX = 4;
     /** A frame of a protocol that no guest of ours needs. */
     private static final byte[] LLDP = HexFormat.of().parseHex("0180c200000e52540012345688cc" + "00".repeat(46));

@@ -17,7 +17,10 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class TapRelay implements AutoCloseable {
 
-    private static final int MAX_FRAME = 65_536;
+    /** Bytes of the header in front of a frame of a TAP device with offload. */
+    static final int HEADER = 12;
+
+    private static final int MAX_FRAME = GuestWire.MAX_FRAME;
     private static final int BATCH = 512 << 10;
     private static final int PREFIX = 4;
     private static final int POLL_MILLIS = 50;
@@ -25,6 +28,9 @@ final class TapRelay implements AutoCloseable {
             ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
 
     private final int tap;
+    /** Bytes in front of a frame that the TAP device has and the wire has not. */
+    private final int hidden;
+
     private final AtomicLong refusedByTap = new AtomicLong();
     private volatile FrameCapture capture;
     private volatile boolean stopping;
@@ -32,9 +38,19 @@ final class TapRelay implements AutoCloseable {
     private Thread fromGuest;
     private Thread toGuest;
 
-    /** Takes over an open TAP device. */
+    /** Takes over an open TAP device, whose frames go as they are, behind a header if they are. */
     TapRelay(int tap) {
+        this(tap, 0);
+    }
+
+    private TapRelay(int tap, int hidden) {
         this.tap = tap;
+        this.hidden = hidden;
+    }
+
+    /** Takes the header of a TAP device with offload away, and puts one of zeros in front, as libkrun does. */
+    static TapRelay thatHidesHeaders(int tap) {
+        return new TapRelay(tap, HEADER);
     }
 
     /** Begins to relay to a Unix socket. */
@@ -101,9 +117,12 @@ final class TapRelay implements AutoCloseable {
     private int readFrames(MemorySegment batch) {
         int filled = 0;
         while (filled < BATCH) {
-            int length = LinuxCalls.read(tap, batch, filled + PREFIX, MAX_FRAME);
+            int length = LinuxCalls.read(tap, batch, filled + PREFIX, MAX_FRAME) - hidden;
             if (length <= 0) {
                 break;
+            }
+            if (hidden > 0) {
+                MemorySegment.copy(batch, filled + PREFIX + hidden, batch, filled + PREFIX, length);
             }
             batch.set(BIG_ENDIAN_INT, filled, length);
             keep(batch, filled + PREFIX, length);
@@ -115,6 +134,7 @@ final class TapRelay implements AutoCloseable {
     private void relayToGuest() {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment batch = arena.allocate(BATCH + PREFIX + MAX_FRAME);
+            MemorySegment behindZeros = arena.allocate(HEADER + MAX_FRAME);
             ByteBuffer bytes = batch.asByteBuffer();
             while (socket.read(bytes) >= 0) {
                 bytes.flip();
@@ -128,7 +148,8 @@ final class TapRelay implements AutoCloseable {
                         break;
                     }
                     keep(batch, at + PREFIX, length);
-                    if (LinuxCalls.write(tap, batch, at + PREFIX, length) < 0) {
+                    MemorySegment.copy(batch, at + PREFIX, behindZeros, hidden, length);
+                    if (LinuxCalls.write(tap, behindZeros, 0, hidden + length) < 0) {
                         refusedByTap.incrementAndGet();
                     }
                     bytes.position(at + PREFIX + length);
