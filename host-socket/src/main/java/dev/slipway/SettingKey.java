@@ -12,7 +12,8 @@ enum SettingKey {
                 + " VPNKit's protocol and gvproxy's, dgram:PATH, vfkit:PATH and bess:PATH carry a frame in each packet"
                 + " (Linux), vhost-user:PATH the VM's own memory (Linux), tap:NETNS[/IF] is a TAP device in a network"
                 + " namespace, fd:N[/PROTOCOL] a socket that the program was started with, stdio:[PROTOCOL] its"
-                + " standard input and output. May be given several times; the VMs are on one network, unless"
+                + " standard input and output. SCHEME+vnet_hdr has virtio-net headers before frames, SCHEME+offload is"
+                + " for krunkit's offloading=on. May be given several times; the VMs are on one network, unless"
                 + " --isolate is given."),
     ONE_OFF("", Kind.SWITCH, "Serves each VM until its connection ends, and then ends itself, with exit code 0."),
     API("PATH", Kind.ONE, "Unix socket of the control API (mode 0600). Default: none"),

@@ -9,7 +9,8 @@
  *
  * <p>{@link dev.slipway.ethernet.PacketLink} does the same for channels in which each frame is a packet of its own.
  *
- * <p>A channel without offload cuts large units and completes checksums with {@link dev.slipway.ethernet.Segmenter}.
+ * <p>A channel without offload cuts large units and completes checksums with {@link dev.slipway.ethernet.Segmenter}. What a
+ * VM's card leaves undone on a socket is said by {@link dev.slipway.ethernet.Offload}.
  * {@link dev.slipway.ethernet.CaptureLink} (a packet capture) and {@link dev.slipway.ethernet.FaultyLink} (loss,
  * reordering and other misery, from a seed) are decorators: they stand between any link and its owner, in both
  * directions, and neither knows of the other.
