@@ -166,6 +166,7 @@ final class ApiCommand implements Command {
     private static List<String> status(Map<String, Object> status) {
         List<String> lines = new ArrayList<>();
         lines.add("slipway " + status.get("version") + ", up " + status.get("uptimeMillis") + " ms");
+        lines.add("sandbox: " + status.get("sandbox"));
         if (status.get("limitations") instanceof List<?> limitations) {
             limitations.forEach(each -> lines.add("not on this host: " + each));
         }

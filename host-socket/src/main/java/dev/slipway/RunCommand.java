@@ -137,7 +137,11 @@ final class RunCommand implements Command {
                     files(files, source),
                     network::changeProxies));
             boolean stdoutIsAVm = settings.vms().stream().anyMatch(vm -> vm.scheme() == ChannelScheme.STDIO);
-            serve(network, settings, moreApis, shutdown, stdoutIsAVm ? err : out);
+            List<Path> sockets = new ArrayList<>(settings.api().stream().toList());
+            sockets.addAll(moreApis);
+            Sandbox sandbox = new Sandbox(settings.sandbox(), settings, files(files, source), sockets);
+            serve(network, settings, sockets, sandbox, shutdown, stdoutIsAVm ? err : out);
+            sandbox.afterReady(network.network());
             network.network().over().get();
             return DONE;
         } catch (SocketPathException e) {
@@ -204,7 +208,12 @@ final class RunCommand implements Command {
     }
 
     private static void serve(
-            RunningNetwork network, Settings settings, List<Path> moreApis, Shutdown shutdown, PrintStream out)
+            RunningNetwork network,
+            Settings settings,
+            List<Path> sockets,
+            Sandbox sandbox,
+            Shutdown shutdown,
+            PrintStream out)
             throws IOException {
         long readyAt = System.nanoTime();
         Logger log = LoggerFactory.getLogger(RunCommand.class);
@@ -215,11 +224,13 @@ final class RunCommand implements Command {
                         new GuestPublishing(session, ports, network.network().controlLoop()));
             }
         }
-        List<Path> sockets = new ArrayList<>(settings.api().stream().toList());
-        sockets.addAll(moreApis);
         if (!sockets.isEmpty()) {
             Supplier<Status> status = () -> new Status(
-                    Main.version(), (System.nanoTime() - readyAt) / 1_000_000, network.status(), network.limitations());
+                    Main.version(),
+                    (System.nanoTime() - readyAt) / 1_000_000,
+                    sandbox.state(),
+                    network.status(),
+                    network.limitations());
             ControlCounters counters = new ControlCounters();
             List<ControlApi> apis = List.of(
                     new SlipwayApi(
@@ -244,6 +255,7 @@ final class RunCommand implements Command {
             shutdown.add(Notifications.begin(
                     settings.notification().get(), network.network().events()));
         }
+        sandbox.beforeReady(network.network());
         network.network().events().tell(Event.Kind.READY, Map.of());
         out.println("ready: " + vms + sockets.stream().map(api -> " api:" + api).collect(Collectors.joining()));
         out.flush();

@@ -167,6 +167,12 @@ enum SettingKey {
     MAX_HALF_OPEN("N", Kind.ONE, "TCP connections of each VM that may be under way. Default: 2048"),
     MAX_UDP_FLOWS("N", Kind.ONE, "UDP ports that each VM may use at a time. Default: 4096"),
     MAX_DNS_QUERIES("N", Kind.ONE, "DNS queries of each VM that may wait for an answer. Default: 4096"),
+    SANDBOX(
+            "KIND",
+            Kind.ONE,
+            "auto: once it serves, it takes from itself what a network stack never needs, as far as the kernel can do"
+                    + " that (seccomp and Landlock of Linux); strict: all of it before it serves, or it does not start;"
+                    + " off. Default: auto"),
     LOG_LEVEL("LEVEL", Kind.ONE, "error, warn, info, debug or trace; the log goes to stderr. Default: info"),
     FAULT("SPEC", Kind.HIDDEN, "Loses, doubles, delays or damages frames, for tests.");
 

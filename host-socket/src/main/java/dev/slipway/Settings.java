@@ -59,6 +59,7 @@ import java.util.Set;
  * @param faults what is to go wrong on purpose
  * @param proxies which flows go through a proxy
  * @param isolated whether the VMs do not see each other
+ * @param sandbox what the process takes from itself
  * @param logLevel {@code error} to {@code trace}
  * @param places where each path of a socket or file was written, for error messages
  */
@@ -82,12 +83,14 @@ public record Settings(
         Optional<Faults> faults,
         ProxySettings proxies,
         boolean isolated,
+        Sandbox.Mode sandbox,
         String logLevel,
         Map<String, String> places) {
 
     private static final List<String> TRANSPORTS = List.of("auto", "native", "epoll", "kqueue", "nio");
     private static final List<String> ON_OFF_AUTO = List.of("on", "off", "auto");
     private static final List<String> UDP_NATS = List.of("full-cone", "symmetric");
+    private static final List<String> SANDBOXES = List.of("auto", "off", "strict");
     private static final List<String> LOG_LEVELS = List.of("error", "warn", "info", "debug", "trace");
     private static final List<String> STREAM_PROTOCOLS = List.of("qemu", "gvproxy", "hyperkit", "vpnkit");
 
@@ -120,6 +123,8 @@ public record Settings(
                 faults(source),
                 ProxyOptions.from(source, System.getenv()),
                 isOn(source, SettingKey.ISOLATE),
+                Sandbox.Mode.valueOf(
+                        choice(source, SettingKey.SANDBOX, SANDBOXES, "auto").toUpperCase(Locale.ROOT)),
                 choice(source, SettingKey.LOG_LEVEL, LOG_LEVELS, "info"),
                 places(source, vms));
     }

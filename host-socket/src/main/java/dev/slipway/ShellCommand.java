@@ -34,7 +34,7 @@ final class ShellCommand implements Command {
 
     /** Settings of {@code run} that make no sense for one command. */
     private static final Set<String> WITHOUT =
-            Set.of("vm", "api", "publish", "publish-address", "no-preserve-source", "docker", "transport");
+            Set.of("vm", "api", "publish", "publish-address", "no-preserve-source", "docker", "transport", "sandbox");
 
     private static Stream<SettingKey> keys() {
         return Stream.of(SettingKey.values()).filter(key -> !WITHOUT.contains(key.key()));

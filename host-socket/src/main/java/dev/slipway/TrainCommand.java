@@ -82,6 +82,9 @@ final class TrainCommand implements Command {
                             "qemu:" + socket,
                             "--api",
                             api,
+                            // The JVM starts a process of its own in the end, which makes the cache.
+                            SettingKey.SANDBOX.flag(),
+                            "off",
                             "--dns-for",
                             DOMAIN + "=127.0.0.1#" + names.port()
                         },

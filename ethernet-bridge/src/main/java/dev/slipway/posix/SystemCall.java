@@ -77,6 +77,7 @@ final class SystemCall {
         IOCTL(16, 29),
         WRITEV(20, 66),
         MADVISE(28, 233),
+        GETPID(39, 172),
         SOCKET(41, 198),
         CONNECT(42, 203),
         SENDTO(44, 206),
@@ -92,12 +93,17 @@ final class SystemCall {
         GETSOCKOPT(55, 209),
         FCNTL(72, 25),
         FCHMOD(91, 52),
+        PRCTL(157, 167),
         OPENAT(257, 56),
         ACCEPT4(288, 242),
         RECVMMSG(299, 243),
         SENDMMSG(307, 269),
         SETNS(308, 268),
-        STATX(332, 291);
+        SECCOMP(317, 277),
+        STATX(332, 291),
+        LANDLOCK_CREATE_RULESET(444, 444),
+        LANDLOCK_ADD_RULE(445, 445),
+        LANDLOCK_RESTRICT_SELF(446, 446);
 
         private static final String ARCHITECTURE = System.getProperty("os.arch", "");
 
@@ -107,7 +113,7 @@ final class SystemCall {
             value = isArm() ? arm : x86;
         }
 
-        private static boolean isArm() {
+        static boolean isArm() {
             return System.getProperty("os.arch", "").equals("aarch64");
         }
 

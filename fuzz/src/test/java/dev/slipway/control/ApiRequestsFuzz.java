@@ -26,7 +26,7 @@ import java.util.Optional;
  */
 public final class ApiRequestsFuzz {
 
-    private static final Status STATUS = new Status("1", 2, List.of(), List.of());
+    private static final Status STATUS = new Status("1", 2, "off", List.of(), List.of());
     private static final String[] PATHS = {
         "/v1/status",
         "/v1/ports",

@@ -11,10 +11,11 @@ import java.util.TreeMap;
  *
  * @param version of the program
  * @param uptimeMillis since the program was ready
+ * @param sandbox what the process has taken from itself, in a few words
  * @param vms in the order of the settings
  * @param limitations what this host cannot do for its guests, in words
  */
-public record Status(String version, long uptimeMillis, List<Vm> vms, List<String> limitations) {
+public record Status(String version, long uptimeMillis, String sandbox, List<Vm> vms, List<String> limitations) {
 
     public Status {
         limitations = List.copyOf(limitations);
@@ -51,6 +52,7 @@ public record Status(String version, long uptimeMillis, List<Vm> vms, List<Strin
         Map<String, Object> status = new LinkedHashMap<>();
         status.put("version", version);
         status.put("uptimeMillis", uptimeMillis);
+        status.put("sandbox", sandbox);
         status.put("vms", machines);
         status.put("limitations", limitations);
         return status;

@@ -39,6 +39,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -392,6 +394,28 @@ public final class VmNetwork implements AutoCloseable {
             control = EventLoops.single(transport, "control");
         }
         return control.next();
+    }
+
+    /**
+     * Runs something once on the thread of each event loop there is: those of the VMs, and the one for all else. From any
+     * other thread.
+     *
+     * @throws IllegalStateException if the network is being closed
+     */
+    public void onEachLoop(Runnable task) throws InterruptedException, ExecutionException {
+        List<MultiThreadIoEventLoopGroup> groups = new ArrayList<>(loops);
+        synchronized (this) {
+            if (control != null) {
+                groups.add(control);
+            }
+        }
+        try {
+            for (MultiThreadIoEventLoopGroup group : groups) {
+                group.next().submit(task).get();
+            }
+        } catch (RejectedExecutionException e) {
+            throw new IllegalStateException("the network is being closed", e);
+        }
     }
 
     /** Resets all flows, closes all sockets and ends the threads, within five seconds. */

@@ -46,6 +46,7 @@ class ControlServerTest {
     private static final Status STATUS = new Status(
             "1.2",
             34,
+            "seccomp",
             List.of(new Status.Vm("qemu:/a \"b\"\n", true, Map.of("frames", 5L), Map.of("runt", 6L))),
             List.of("no x"));
 
@@ -108,7 +109,8 @@ class ControlServerTest {
                 .contains("application/json")
                 .endsWith(
                         "\r\n\r\n"
-                            + "{\"version\":\"1.2\",\"uptimeMillis\":34,\"vms\":[{\"socket\":\"qemu:/a \\\"b\\\"\\n"
+                            + "{\"version\":\"1.2\",\"uptimeMillis\":34,\"sandbox\":\"seccomp\",\"vms\":[{\"socket\":\"qemu:/a"
+                            + " \\\"b\\\"\\n"
                             + "\",\"attached\":true,\"counters\":{\"frames\":5},\"drops\":{\"runt\":6}}],\"limitations\":[\"no"
                             + " x\"],\"api\":{\"connectionsRefused\":0,\"eventStreams\":0,\"eventStreamsCut\":0,\"eventStreamsRefused\":0,\"requestsTimedOut\":0,\"tunnelsRefused\":0}}\n");
     }
