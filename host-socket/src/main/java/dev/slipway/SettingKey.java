@@ -165,6 +165,10 @@ enum SettingKey {
             Kind.ONE,
             "TCP connections that each VM may have; fewer if the heap has no room for so many. Default: 65536"),
     MAX_HALF_OPEN("N", Kind.ONE, "TCP connections of each VM that may be under way. Default: 2048"),
+    MAX_CONNECT_RATE(
+            "N",
+            Kind.ONE,
+            "TCP connections that each VM may begin in a second; a SYN beyond that is dropped. Default: 50000"),
     MAX_UDP_FLOWS("N", Kind.ONE, "UDP ports that each VM may use at a time. Default: 4096"),
     MAX_DNS_QUERIES("N", Kind.ONE, "DNS queries of each VM that may wait for an answer. Default: 4096"),
     SANDBOX(

@@ -438,7 +438,8 @@ public record Settings(
                 defaults.reassemblyBytes(),
                 defaults.outOfOrderBytes(),
                 defaults.outOfOrderTotalBytes(),
-                limit(source, SettingKey.MAX_DNS_QUERIES, defaults.dnsQueries()));
+                limit(source, SettingKey.MAX_DNS_QUERIES, defaults.dnsQueries()),
+                limit(source, SettingKey.MAX_CONNECT_RATE, defaults.connectsPerSecond()));
     }
 
     private static int limit(SettingSource source, SettingKey key, int otherwise) throws SettingsException {

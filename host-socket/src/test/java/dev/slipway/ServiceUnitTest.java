@@ -14,8 +14,7 @@ import org.junit.jupiter.api.Test;
 /** The unit for systemd starts a command line that there is, and is as hard as the manual says. */
 class ServiceUnitTest {
 
-    private static final Path UNIT =
-            Path.of("..").toAbsolutePath().normalize().resolve("packaging/slipway.service");
+    private static final Path UNIT = Path.of("..").toAbsolutePath().normalize().resolve("packaging/slipway.service");
 
     private static List<String> lines() throws IOException {
         return Files.readAllLines(UNIT);

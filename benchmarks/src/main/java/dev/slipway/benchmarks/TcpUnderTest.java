@@ -43,7 +43,7 @@ final class TcpUnderTest {
         Neighbours neighbours = new Neighbours();
         neighbours.bind(Segments.GUEST, Segments.GUEST_MAC);
         DropCounters drops = new DropCounters();
-        Ipv4Output output = new Ipv4Output(settings, guest, neighbours, drops);
+        Ipv4Output output = new Ipv4Output(settings, guest, neighbours, drops, new byte[16]);
         table = new TcpTable(settings, output, new Host(), drops, deadlines, new byte[16]);
         table.whenFailed(failure -> {
             throw new IllegalStateException(failure);

@@ -41,7 +41,8 @@ public final class MemoryLimits {
                 atMost(wanted.reassemblyBytes(), share / 32),
                 atMost(wanted.outOfOrderBytes(), share / 32),
                 atMost(wanted.outOfOrderTotalBytes(), share / 16),
-                atMost(wanted.dnsQueries(), share / 8 / QUERY));
+                atMost(wanted.dnsQueries(), share / 8 / QUERY),
+                wanted.connectsPerSecond());
     }
 
     private static int atMost(int wanted, long there) {

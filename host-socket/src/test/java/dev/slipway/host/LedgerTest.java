@@ -35,7 +35,7 @@ class LedgerTest {
 
     @Test
     void aLimitThatWasSetIsNeverRaised() {
-        Limits set = new Limits(10, 5, 3, 1_000, 1_000, 1_000, 2);
+        Limits set = new Limits(10, 5, 3, 1_000, 1_000, 1_000, 2, 7);
         assertThat(MemoryLimits.of(set, 256 * MIB, 1, Transport.NIO)).isEqualTo(set);
     }
 

@@ -27,6 +27,9 @@ public final class Ipv4Output implements IpOutput {
     public static final int HEADERS = EthernetFrame.HEADER_LENGTH + Ipv4Packet.HEADER_LENGTH;
 
     private static final int TTL = 64;
+    /** The identification of a packet that nobody may fragment: it needs none, and tells nothing (RFC 6864, section 4.1). */
+    private static final int ATOMIC = 0;
+
     /** What an ICMP error quotes of the packet at fault: its IP header and 8 bytes (RFC 792). */
     private static final int QUOTED = 8;
     /** The most that is quoted of a payload: an error has 576 bytes at most (RFC 1812, section 4.3.2.3). */
@@ -37,11 +40,14 @@ public final class Ipv4Output implements IpOutput {
     private final long gatewayMac;
     private final int mtu;
     private final DropCounters drops;
-    private int identification;
+    private final FragmentIds ids;
     private final MessageRate errors = new MessageRate();
     private long now;
 
-    public Ipv4Output(StackSettings settings, FrameSink toGuest, Neighbours neighbours, DropCounters drops) {
+    /** @param secret 16 bytes kept from everyone, from which identifications are made */
+    public Ipv4Output(
+            StackSettings settings, FrameSink toGuest, Neighbours neighbours, DropCounters drops, byte[] secret) {
+        this.ids = new FragmentIds(secret, 16);
         this.drops = drops;
         this.toGuest = toGuest;
         this.neighbours = neighbours;
@@ -131,7 +137,7 @@ public final class Ipv4Output implements IpOutput {
                 bytes,
                 at + EthernetFrame.HEADER_LENGTH,
                 Ipv4Packet.HEADER_LENGTH + payloadLength,
-                identification++,
+                ATOMIC,
                 Ipv4Packet.dontFragment(),
                 TTL,
                 protocol,
@@ -169,7 +175,7 @@ public final class Ipv4Output implements IpOutput {
     public void sendCopy(
             MemorySegment payload, long offset, int length, int source, int destination, int protocol, int ttl) {
         long mac = neighbours.macOf(destination);
-        int id = identification++;
+        int id = ids.next();
         int perFragment = (mtu - Ipv4Packet.HEADER_LENGTH) & ~7;
         boolean whole = length + Ipv4Packet.HEADER_LENGTH <= mtu;
         int sent = 0;

@@ -39,10 +39,13 @@ public final class Ipv6Output implements IpOutput {
     private final IpAddress gateway;
     private final DropCounters drops;
     private final MessageRate errors = new MessageRate();
-    private int identification;
+    private final FragmentIds ids;
     private long now;
 
-    public Ipv6Output(StackSettings settings, FrameSink toGuest, Ipv6Neighbours neighbours, DropCounters drops) {
+    /** @param secret 16 bytes kept from everyone, from which identifications are made */
+    public Ipv6Output(
+            StackSettings settings, FrameSink toGuest, Ipv6Neighbours neighbours, DropCounters drops, byte[] secret) {
+        this.ids = new FragmentIds(secret, 32);
         this.toGuest = toGuest;
         this.neighbours = neighbours;
         this.gatewayMac = settings.gatewayMac();
@@ -157,7 +160,7 @@ public final class Ipv6Output implements IpOutput {
             return;
         }
         int perFragment = payloadMax() - Ipv6Packet.FRAGMENT_HEADER_LENGTH & ~7;
-        int id = ++identification;
+        int id = ids.next();
         for (int sent = 0; sent < length; sent += perFragment) {
             int part = Math.min(perFragment, length - sent);
             int total = Ipv6Packet.FRAGMENT_HEADER_LENGTH + part;

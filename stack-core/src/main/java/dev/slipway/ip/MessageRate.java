@@ -1,25 +1,35 @@
 package dev.slipway.ip;
 
 /**
- * Messages of one kind that a guest can cause: 100 a second, in bursts of 100 at most. For errors RFC 1812, section
- * 4.3.2.8, and RFC 4443, section 2.4 f, ask for such.
+ * How often a guest can cause something: so many times a second, and as many at once after a second of rest. By default
+ * 100, for messages of one kind: for errors RFC 1812, section 4.3.2.8, and RFC 4443, section 2.4 f, ask for such.
  */
 public final class MessageRate {
 
-    private static final int BURST = 100;
-    private static final long INTERVAL = 10_000_000L;
+    private static final long SECOND = 1_000_000_000L;
+    private static final int MESSAGES = 100;
 
-    private long tokens = BURST * INTERVAL;
+    private final long interval;
+    private long tokens = SECOND;
     private long time;
 
-    /** Whether one more may be sent now; it is counted as sent. */
+    public MessageRate() {
+        this(MESSAGES);
+    }
+
+    /** @param perSecond 1 to 1,000,000,000 */
+    public MessageRate(int perSecond) {
+        interval = SECOND / perSecond;
+    }
+
+    /** Whether there may be one more now; it is counted as having been. */
     public boolean allows(long now) {
-        tokens = Math.min(BURST * INTERVAL, tokens + Math.max(0, now - time));
+        tokens = Math.min(SECOND, tokens + Math.max(0, now - time));
         time = now;
-        if (tokens < INTERVAL) {
+        if (tokens < interval) {
             return false;
         }
-        tokens -= INTERVAL;
+        tokens -= interval;
         return true;
     }
 }

@@ -185,6 +185,7 @@ public record StackSettings(
      * @param outOfOrderBytes TCP payload of one connection that waits for a gap to be filled
      * @param outOfOrderTotalBytes the same of all connections
      * @param dnsQueries queries that wait for an answer
+     * @param connectsPerSecond TCP connections that the guest begins in a second
      */
     public record Limits(
             int tcpFlows,
@@ -193,10 +194,11 @@ public record StackSettings(
             int reassemblyBytes,
             int outOfOrderBytes,
             int outOfOrderTotalBytes,
-            int dnsQueries) {
+            int dnsQueries,
+            int connectsPerSecond) {
 
         public static Limits defaults() {
-            return new Limits(65_536, 2_048, 4_096, 1 << 20, 1 << 20, 16 << 20, 4_096);
+            return new Limits(65_536, 2_048, 4_096, 1 << 20, 1 << 20, 16 << 20, 4_096, 50_000);
         }
     }
 }

@@ -112,10 +112,10 @@ public final class Stack {
         this.drops = drops;
         holder = leases.join();
         dhcp = new DhcpServer(settings, leases, holder);
-        output = new Ipv4Output(settings, toGuest, neighbours, drops);
+        output = new Ipv4Output(settings, toGuest, neighbours, drops, secret);
         reassembly = new Reassembly(settings.limits().reassemblyBytes(), drops, deadlines);
         Ipv6Neighbours neighbours6 = new Ipv6Neighbours();
-        output6 = new Ipv6Output(settings, toGuest, neighbours6, drops);
+        output6 = new Ipv6Output(settings, toGuest, neighbours6, drops, secret);
         tcp = new TcpTable(settings, output, output6, host, drops, deadlines, secret);
         udp = new UdpTable(settings, output, output6, host, drops, deadlines, this::wantsTurn);
         echo = new EchoTable(settings, output, output6, host, drops, deadlines, this::wantsTurn);

@@ -1,6 +1,7 @@
 package dev.slipway.tcp;
 
 import dev.slipway.ip.IpOutput;
+import dev.slipway.ip.MessageRate;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.Flow;
 import dev.slipway.seam.HostSockets;
@@ -40,6 +41,7 @@ public final class TcpTable {
     private final DropCounters drops;
     private final DeadlineQueue deadlines;
     private final InitialSequence initialSequence;
+    private final MessageRate connects;
     private final TcpCounters counters = new TcpCounters();
 
     private TcpConnection[] slots = new TcpConnection[256];
@@ -94,6 +96,7 @@ public final class TcpTable {
         this.drops = drops;
         this.deadlines = deadlines;
         this.initialSequence = new InitialSequence(secret);
+        this.connects = new MessageRate(settings.limits().connectsPerSecond());
     }
 
     /** Who is told, at most once per turn, that {@link #endTurn} is wanted because something happened on the host. */
@@ -184,6 +187,11 @@ public final class TcpTable {
         }
         if (segment.sourcePort() == 0 || segment.destinationPort() == 0) {
             drops.count(DropReason.TCP_HEADER);
+            return;
+        }
+        if (!connects.allows(now)) {
+            // Not refused: the guest sends it again, when there may be room.
+            drops.count(DropReason.TCP_CONNECT_RATE);
             return;
         }
         if (size >= settings.limits().tcpFlows()) {

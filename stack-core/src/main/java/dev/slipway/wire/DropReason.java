@@ -64,6 +64,8 @@ public enum DropReason {
     TCP_REASSEMBLY_LIMIT("tcp-reassembly-limit"),
     TCP_FLOW_LIMIT("tcp-flow-limit"),
     TCP_HALF_OPEN_LIMIT("tcp-half-open-limit"),
+    /** A SYN that came too soon after many others. */
+    TCP_CONNECT_RATE("tcp-connect-rate"),
 
     DHCP("dhcp"),
     DHCP_POOL("dhcp-pool"),

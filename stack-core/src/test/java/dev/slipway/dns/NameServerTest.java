@@ -223,7 +223,8 @@ final class NameServerTest {
                         l.reassemblyBytes(),
                         l.outOfOrderBytes(),
                         l.outOfOrderTotalBytes(),
-                        3)),
+                        3,
+                        l.connectsPerSecond())),
                 resolver,
                 drops);
         for (int i = 0; i < 3; i++) {

@@ -73,7 +73,8 @@ final class StackRig {
                         reassemblyBytes,
                         limits.outOfOrderBytes(),
                         limits.outOfOrderTotalBytes(),
-                        limits.dnsQueries()));
+                        limits.dnsQueries(),
+                        limits.connectsPerSecond()));
     }
 
     /** One turn with these frames. */

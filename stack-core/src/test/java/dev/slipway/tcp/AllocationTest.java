@@ -63,7 +63,7 @@ class AllocationTest {
         };
         table = new TcpTable(
                 settings,
-                new Ipv4Output(settings, sink, neighbours, drops),
+                new Ipv4Output(settings, sink, neighbours, drops, new byte[16]),
                 host,
                 drops,
                 new DeadlineQueue(),

@@ -143,7 +143,7 @@ final class SimulatedNetwork {
             byte[] secret = new byte[16];
             new java.util.Random(peer).nextBytes(secret);
             table = new TcpTable(
-                    settings, new Ipv4Output(settings, out, neighbours, drops), host, drops, deadlines, secret);
+                    settings, new Ipv4Output(settings, out, neighbours, drops, secret), host, drops, deadlines, secret);
             table.whenTurnWanted(() -> turnWanted = true);
         }
 

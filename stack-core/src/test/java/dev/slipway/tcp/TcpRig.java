@@ -59,7 +59,7 @@ final class TcpRig {
         neighbours.bind(guest.address(), guest.mac());
         table = new TcpTable(
                 settings,
-                new Ipv4Output(settings, sent, neighbours, drops),
+                new Ipv4Output(settings, sent, neighbours, drops, new byte[16]),
                 new Hosts(),
                 drops,
                 deadlines,
@@ -85,7 +85,22 @@ final class TcpRig {
                         limits.reassemblyBytes(),
                         limits.outOfOrderBytes(),
                         limits.outOfOrderTotalBytes(),
-                        limits.dnsQueries()));
+                        limits.dnsQueries(),
+                        limits.connectsPerSecond()));
+    }
+
+    static StackSettings limitedConnects(int perSecond) {
+        StackSettings.Limits limits = StackSettings.Limits.defaults();
+        return StackSettings.defaults()
+                .withLimits(new StackSettings.Limits(
+                        limits.tcpFlows(),
+                        limits.tcpHalfOpen(),
+                        limits.udpFlows(),
+                        limits.reassemblyBytes(),
+                        limits.outOfOrderBytes(),
+                        limits.outOfOrderTotalBytes(),
+                        limits.dnsQueries(),
+                        perSecond));
     }
 
     /** Hands over a frame without ending the turn. */

@@ -55,6 +55,35 @@ class TcpTableTest {
     }
 
     @Test
+    void connectsBeyondTheRateAreDroppedAndComeAgainWhenThereIsRoom() {
+        TcpRig rig = new TcpRig(TcpRig.limitedConnects(50));
+        rig.hostIsSilent = true;
+        for (int port = 1; port <= 1_000; port++) {
+            rig.input(new TcpGuest(rig, port, 1).syn().build());
+        }
+        assertThat(rig.streams).as("connects of the host").hasSize(50);
+        assertThat(rig.sent.take()).as("nothing is refused").isEmpty();
+        assertThat(rig.drops.get(DropReason.TCP_CONNECT_RATE)).isEqualTo(950);
+        rig.now += TcpRig.SECOND / 10;
+        for (int port = 901; port <= 1_000; port++) {
+            rig.input(new TcpGuest(rig, port, 1).syn().build());
+        }
+        assertThat(rig.streams).as("a tenth of a second later").hasSize(55);
+    }
+
+    /** RFC 6864, section 4.1: who counts there tells everyone how much else he has sent. */
+    @Test
+    void packetThatNobodyMayFragmentHasNoIdentification() {
+        TcpRig rig = new TcpRig();
+        for (int port = 1; port <= 20; port++) {
+            rig.input(new TcpGuest(rig, port, 1).syn().build());
+            byte[] synAck = rig.sent.only().bytes();
+            assertThat(synAck[20] & 0x40).as("do not fragment").isNotZero();
+            assertThat(synAck[18] << 8 | synAck[19]).as("identification").isZero();
+        }
+    }
+
+    @Test
     void tenThousandAbortedConnectsLeaveNothing() {
         TcpRig rig = new TcpRig();
         for (int i = 0; i < 10_000; i++) {
