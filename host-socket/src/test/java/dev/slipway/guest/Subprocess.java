@@ -64,6 +64,10 @@ final class Subprocess implements AutoCloseable {
         run("kill", "-" + name, Long.toString(process.pid())).orFail();
     }
 
+    long pid() {
+        return process.pid();
+    }
+
     boolean isAlive() {
         return process.isAlive();
     }
