@@ -96,7 +96,7 @@ public final class StackFuzz {
                 .withIpv6(ipv6)
                 .withUdpNat((choice & 4) != 0 ? UdpNat.SYMMETRIC : UdpNat.FULL_CONE)
                 .withMtu(new int[] {1_500, 1_280, 9_000, 65_520}[mtu & 3])
-                .withLimits(new StackSettings.Limits(TCP_FLOWS, 4, UDP_FLOWS, REASSEMBLY, 16_384, 40_000, 4));
+                .withLimits(new StackSettings.Limits(TCP_FLOWS, 4, UDP_FLOWS, REASSEMBLY, 16_384, 40_000, 4, 50_000));
         return (choice & 8) != 0 ? settings.withRelays(EnumSet.allOf(ServiceRelay.class)) : settings;
     }
 
