@@ -43,7 +43,7 @@ public final class GuestEvents {
     public void attached() {
         try {
             receiver.attached();
-        } catch (RuntimeException | OutOfMemoryError e) {
+        } catch (RuntimeException | OutOfMemoryError | LinkageError e) {
             failed("attached", e);
         }
     }
@@ -52,7 +52,7 @@ public final class GuestEvents {
     public void frame(Frame frame) {
         try {
             receiver.frame(frame);
-        } catch (RuntimeException | OutOfMemoryError e) {
+        } catch (RuntimeException | OutOfMemoryError | LinkageError e) {
             failed("frame", e);
         }
     }
@@ -61,7 +61,7 @@ public final class GuestEvents {
     public void endOfBatch() {
         try {
             receiver.endOfBatch();
-        } catch (RuntimeException | OutOfMemoryError e) {
+        } catch (RuntimeException | OutOfMemoryError | LinkageError e) {
             failed("end of batch", e);
         }
     }
@@ -70,7 +70,7 @@ public final class GuestEvents {
     public void detached(String reason) {
         try {
             receiver.detached(reason);
-        } catch (RuntimeException | OutOfMemoryError e) {
+        } catch (RuntimeException | OutOfMemoryError | LinkageError e) {
             failed("detached", e);
         }
     }
@@ -89,7 +89,7 @@ public final class GuestEvents {
         if (attached.getAsBoolean()) {
             try {
                 receiver.ready();
-            } catch (RuntimeException | OutOfMemoryError e) {
+            } catch (RuntimeException | OutOfMemoryError | LinkageError e) {
                 failed("ready", e);
             }
         }

@@ -65,7 +65,8 @@ import org.slf4j.LoggerFactory;
  * on the way is sent again), else they are reset.
  *
  * <p>An exception out of the stack costs what it was about, is counted, and is logged at most once a second; the loop
- * goes on. So it does when memory runs out ({@link MemoryReserve}).
+ * goes on. So it does when memory runs out ({@link MemoryReserve}), or a class cannot be loaded for want of a
+ * descriptor.
  */
 public final class VmSession implements AutoCloseable {
 
@@ -220,7 +221,7 @@ public final class VmSession implements AutoCloseable {
     private void lookForIpv6() {
         try {
             hasWayOutByIpv6();
-        } catch (RuntimeException | OutOfMemoryError e) {
+        } catch (RuntimeException | OutOfMemoryError | LinkageError e) {
             failed(e);
         }
     }
@@ -286,7 +287,7 @@ public final class VmSession implements AutoCloseable {
             }
             try {
                 stack.input(frame, batchTime);
-            } catch (RuntimeException | OutOfMemoryError e) {
+            } catch (RuntimeException | OutOfMemoryError | LinkageError e) {
                 failed(e);
             }
         }
@@ -344,7 +345,7 @@ public final class VmSession implements AutoCloseable {
         touch();
         try {
             event.run();
-        } catch (RuntimeException | OutOfMemoryError e) {
+        } catch (RuntimeException | OutOfMemoryError | LinkageError e) {
             failed(e);
         }
     }
@@ -371,7 +372,7 @@ public final class VmSession implements AutoCloseable {
         try {
             stack.endTurn(System.nanoTime());
             link.flush();
-        } catch (RuntimeException | OutOfMemoryError e) {
+        } catch (RuntimeException | OutOfMemoryError | LinkageError e) {
             failed(e);
         }
         armTimer();
@@ -680,7 +681,7 @@ public final class VmSession implements AutoCloseable {
             stack.close();
             stack.endTurn(System.nanoTime());
             link.flush();
-        } catch (RuntimeException | OutOfMemoryError e) {
+        } catch (RuntimeException | OutOfMemoryError | LinkageError e) {
             failed(e);
         }
         closed = true;
