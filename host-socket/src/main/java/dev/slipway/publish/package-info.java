@@ -2,9 +2,10 @@
  * Ports of guests that are ports of the host.
  *
  * <p>Theory of operation: {@link dev.slipway.publish.PublishedPorts} is the one list of what is published, whoever asked
- * for it (settings, API, a container engine). All listening sockets live on one event loop that is no VM's. A connection
- * is accepted there, with the native transport by system calls (one for each, many in a turn), and moves, before a byte of it is read, to the event loop of the VM that has the port; there it is
- * joined with a connection to the guest. So it is accepted only as far as the host's kernel does that by itself: a guest
+ * for it (settings, API, a container engine). All listening sockets are made and closed on one event loop that is no VM's.
+ * A connection is accepted there and moves, before a byte of it is read, to the event loop of the VM that has the port; with
+ * the native transport and one VM it is accepted by system calls on that VM's loop at once. There it is joined with a
+ * connection to the guest. So it is accepted only as far as the host's kernel does that by itself: a guest
  * that refuses means a reset for the client. Datagrams are handed over one by one, each client being one conversation.
  *
  * <p>The first who holds a port keeps it. Who comes later is told why not, or, if it asked for that, is listed with the
