@@ -52,6 +52,8 @@ final class Sandbox {
     private final List<Path> apis;
 
     private volatile String state;
+    /** Confines while the program runs already; null if nothing does. */
+    private Thread confining;
 
     /** @param mode one of {@link Mode}, in lower case or not */
     Sandbox(Mode mode, Settings settings, List<Path> files, List<Path> apis) {
@@ -85,13 +87,20 @@ final class Sandbox {
     /** Soon after the program has said so: the first system call of a process takes long, and nobody waits for it here. */
     void afterReady(VmNetwork network) {
         if (mode == Mode.AUTO) {
-            Thread.ofPlatform().daemon().name("sandbox").start(() -> {
+            confining = Thread.ofPlatform().daemon().name("sandbox").start(() -> {
                 try {
                     confine(network);
                 } catch (IllegalStateException e) {
                     LOG.warn("the sandbox is not whole: {}; all else works", e.getMessage());
                 }
             });
+        }
+    }
+
+    /** Returns when nothing more will be done, by the thread that called {@link #afterReady}. */
+    void join() throws InterruptedException {
+        if (confining != null) {
+            confining.join();
         }
     }
 

@@ -3,6 +3,7 @@ package dev.slipway;
 import dev.slipway.egress.EgressPolicy;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -23,7 +24,8 @@ import java.util.concurrent.Callable;
  * does, and then tries things on a thread of an event loop, by system calls of its own. It says a line about each, for
  * {@link SandboxTest}.
  *
- * <p>Arguments: the mode, a folder that the settings name, and one that they do not.
+ * <p>Arguments: the mode, a folder that the settings name, one that they do not, and a file in somebody's home, or
+ * nothing.
  */
 final class ConfinedProgram {
 
@@ -49,6 +51,7 @@ final class ConfinedProgram {
     public static void main(String[] args) throws Exception {
         Path named = Path.of(args[1]);
         Path other = Path.of(args[2]);
+        Path home = args[3].isEmpty() ? null : Path.of(args[3]);
         SettingSource source = new SettingSource();
         put(source, SettingKey.VM, "qemu:" + named.resolve("vm.sock"));
         put(source, SettingKey.LEASE_FILE, named.resolve("leases").toString());
@@ -59,12 +62,10 @@ final class ConfinedProgram {
             Sandbox sandbox = new Sandbox(settings.sandbox(), settings, List.of(), List.of());
             sandbox.beforeReady(network.network());
             sandbox.afterReady(network.network());
-            while (sandbox.state().equals("not yet") || sandbox.state().equals("seccomp")) {
-                Thread.sleep(1);
-            }
+            sandbox.join();
             OUT.println("sandbox: " + sandbox.state());
             boolean arm = System.getProperty("os.arch").equals("aarch64");
-            network.network().onEachLoop(() -> attack(arm, named, other));
+            network.network().onEachLoop(() -> attack(arm, named, other, home));
         }
         OUT.println("end");
         OUT.flush();
@@ -76,7 +77,7 @@ final class ConfinedProgram {
         source.put(key.key(), List.of(new SettingSource.Value(key.flag(), value)));
     }
 
-    private static void attack(boolean arm, Path named, Path other) {
+    private static void attack(boolean arm, Path named, Path other, Path home) {
         tell("a program", () -> new ProcessBuilder("true").start());
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment memory = arena.allocate(4096, 8);
@@ -116,6 +117,18 @@ final class ConfinedProgram {
             call("io_uring_setup", 425, 1, at, 0);
             call("keyctl", arm ? 219 : 250, 0, -3, 0);
             call("setuid", arm ? 146 : 105, 0, 0, 0);
+            long user = attribute(other, "unix:uid");
+            long group = attribute(other, "unix:gid");
+            long path = arena.allocateFrom(other.toString()).address();
+            if (!arm) {
+                call("chown to itself", 92, path, user, group);
+                call("chown to another user", 92, path, user + 1, group);
+                call("chown to another group", 92, path, user, group + 1);
+            }
+            call("fchownat to itself", arm ? 54 : 260, -100, path, user, group, 0, 0);
+            call("fchownat to another user", arm ? 54 : 260, -100, path, user + 1, group, 0, 0);
+            call("fchownat to another group", arm ? 54 : 260, -100, path, user, group + 1, 0, 0);
+            call("fchown", arm ? 55 : 93, 0, user, group);
             call("packet socket", arm ? 198 : 41, 17, 3, 0);
             call("vsock socket", arm ? 198 : 41, 40, 1, 0);
             call("crypto socket", arm ? 198 : 41, 38, 5, 0);
@@ -129,8 +142,10 @@ final class ConfinedProgram {
         }
         tell("writing elsewhere", () -> Files.writeString(other.resolve("written"), "x"));
         tell("overwriting elsewhere", () -> Files.writeString(other.resolve("there"), "x"));
-        tell("reading a home", () -> Files.readString(Path.of("/root/.profile")));
-        tell("listing a home", () -> Files.list(Path.of("/root")).count());
+        if (home != null) {
+            tell("reading a home", () -> Files.readString(home));
+            tell("listing a home", () -> Files.list(home.getParent()).count());
+        }
         tell("socket elsewhere", () -> {
             Files.createDirectory(other.resolve("folder"));
             return Files.deleteIfExists(other.resolve("folder"));
@@ -146,6 +161,14 @@ final class ConfinedProgram {
             thread.join();
             return thread;
         });
+    }
+
+    private static long attribute(Path file, String name) {
+        try {
+            return (int) Files.getAttribute(file, name);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private static void tell(String what, Callable<?> attempt) {

@@ -78,6 +78,8 @@ final class SystemCall {
         WRITEV(20, 66),
         MADVISE(28, 233),
         GETPID(39, 172),
+        GETEUID(107, 175),
+        GETEGID(108, 177),
         SOCKET(41, 198),
         CONNECT(42, 203),
         SENDTO(44, 206),

@@ -51,6 +51,7 @@ public final class SystemCallFilter {
     private static final int FIRST = 16;
     private static final int SECOND = 24;
     private static final int THIRD = 32;
+    private static final int FOURTH = 40;
 
     private static final int AUDIT_ARCH_X86_64 = 0xC000003E;
     private static final int AUDIT_ARCH_AARCH64 = 0xC00000B7;
@@ -151,10 +152,8 @@ public final class SystemCallFilter {
         LINKAT(265, 37),
         SYMLINK(88, -1),
         SYMLINKAT(266, 36),
-        CHOWN(92, -1),
         FCHOWN(93, 55),
-        LCHOWN(94, -1),
-        FCHOWNAT(260, 54);
+        LCHOWN(94, -1);
 
         private final int number;
 
@@ -175,7 +174,9 @@ public final class SystemCallFilter {
         KILL(62, 129),
         TGKILL(234, 131),
         PRLIMIT64(302, 261),
-        IOCTL(16, 29);
+        IOCTL(16, 29),
+        CHOWN(92, -1),
+        FCHOWNAT(260, 54);
 
         private final int number;
 
@@ -212,7 +213,8 @@ public final class SystemCallFilter {
             return (int) result;
         }
         SystemCallFilter filter = new SystemCallFilter();
-        filter.build((int) kernel.call(Number.GETPID, 0, 0, 0));
+        filter.build((int) kernel.call(Number.GETPID, 0, 0, 0), (int) kernel.call(Number.GETEUID, 0, 0, 0), (int)
+                kernel.call(Number.GETEGID, 0, 0, 0));
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment instructions = arena.allocate((long) filter.program.size() * INSTRUCTION, 8);
             for (int i = 0; i < filter.program.size(); i++) {
@@ -237,7 +239,7 @@ public final class SystemCallFilter {
     }
 
     /** What the kernel runs for each call, the most frequent of those that it cannot know once and for all first. */
-    private void build(int process) {
+    private void build(int process, int user, int group) {
         add(LOAD, 0, 0, ARCHITECTURE);
         boolean arm = Number.isArm();
         add(JUMP_IF_EQUAL, 1, 0, arm ? AUDIT_ARCH_AARCH64 : AUDIT_ARCH_X86_64);
@@ -279,6 +281,11 @@ public final class SystemCallFilter {
         add(JUMP_IF_EQUAL, 1, 0, TIOCLINUX);
         add(RETURN, 0, 0, ALLOW);
         refuse(Errno.EPERM);
+        // The JVM gives the socket that jcmd and its like connect to to the user whose it is already; to nobody else.
+        if (!arm) {
+            judgeOwner(Judged.CHOWN, SECOND, user, THIRD, group);
+        }
+        judgeOwner(Judged.FCHOWNAT, THIRD, user, FOURTH, group);
         for (Refused each : Refused.values()) {
             if (each.number() >= 0) {
                 add(JUMP_IF_EQUAL, 0, 1, each.number());
@@ -307,6 +314,16 @@ public final class SystemCallFilter {
         add(JUMP_IF_EQUAL, 1, 0, NETLINK_ROUTE);
         refuse(Errno.EPERM);
         add(RETURN, 0, 0, ALLOW);
+    }
+
+    private void judgeOwner(Judged call, int userAt, int user, int groupAt, int group) {
+        judge(call, 6);
+        add(LOAD, 0, 0, userAt);
+        add(JUMP_IF_EQUAL, 0, 3, user);
+        add(LOAD, 0, 0, groupAt);
+        add(JUMP_IF_EQUAL, 0, 1, group);
+        add(RETURN, 0, 0, ALLOW);
+        refuse(Errno.EPERM);
     }
 
     /** Steps over so many instructions unless it is this call. */
