@@ -1,6 +1,7 @@
 package dev.slipway.guest;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.slipway.guest.Payload.Background;
 import java.io.IOException;
@@ -9,17 +10,28 @@ import java.nio.channels.ByteChannel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntFunction;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.io.TempDir;
 
-/** A guest with a real kernel on each kind of socket: a lease, 64 MiB down and up byte for byte, gone and back again. */
+/**
+ * A guest with a real kernel on each kind of socket: a lease, 64 MiB down and up byte for byte, gone and back again. One
+ * process has a VM for each kind.
+ */
 @Tag("guest")
 @Timeout(120)
 @ExtendWith(NeedsNamespaces.class)
@@ -27,82 +39,122 @@ class GuestFramingTest {
 
     private static final int MIB = 1 << 20;
     private static final String UUID = "8d3a1c52-9f0e-4b7d-a6c1-2e5f90b7d413";
+    private static final Duration SOON = Duration.ofSeconds(20);
 
-    private HostMachine machine;
-    private Namespace guest;
+    /** Each has its socket in the machine's folder; that of plain QEMU is there anyway. */
+    private static final List<String> SCHEMES =
+            List.of("vpnkit", "hyperkit", "dgram", "vfkit", "bess", "vfkit+vnet_hdr", "qemu+vnet_hdr", "vfkit+offload");
+
+    private static HostMachine machine;
+    private static Namespace guest;
+    private static int port;
+    private static PassedSockets passed;
+
     private TapRelay relay;
     private String channel;
 
-    @AfterEach
-    void stop() {
+    @BeforeAll
+    static void startProcess(@TempDir Path folder) throws IOException {
+        port = freePort();
+        passed = new PassedSockets(folder);
+        List<String> options = new ArrayList<>(List.of("--vm", "qemu-tcp:" + port, "--vm", "connect:"));
+        for (String scheme : SCHEMES) {
+            options.addAll(List.of("--vm", scheme + ":" + HostMachine.IN_FOLDER + "/" + scheme));
+        }
+        options.addAll(List.of("--vm", "vfkit:" + HostMachine.IN_FOLDER + "/ungreeted"));
+        if (Prerequisites.find("perl").isPresent()) {
+            options.add(HostMachine.LAUNCHER + passed.launcher());
+            PassedSockets.CHANNELS.forEach(channel -> options.addAll(List.of("--vm", channel)));
+        }
+        machine = HostMachine.start(Backend.SLIPWAY, options.toArray(String[]::new));
+        guest = machine.add(Namespace.create("framed"));
+        machine.add(passed);
+    }
+
+    @AfterAll
+    static void stopProcess() {
         if (machine != null) {
             machine.close();
         }
     }
 
+    @AfterEach
+    void unplug() throws IOException {
+        if (relay != null) {
+            relay.close();
+        }
+    }
+
+    @Test
+    void qemu() throws IOException {
+        plug("qemu", machine.socket());
+        servesAGuest(() -> GuestWire.qemu(machine.socket()));
+    }
+
     @Test
     void qemuOnTcp() throws IOException {
-        int port = freePort();
-        start("qemu-tcp:" + port, "qemu-tcp:127.0.0.1:" + port);
+        plugTap("qemu-tcp:127.0.0.1:" + port);
         servesAGuest(() -> machine.host().call(() -> GuestWire.qemuTcp(port)));
     }
 
     @Test
     void hyperkitAsWithGvproxy() throws IOException {
-        startOnSocket("hyperkit");
-        servesAGuest(() -> GuestWire.vpnkit(machine.directory().resolve("framed.sock"), UUID));
+        plug("hyperkit");
+        servesAGuest(() -> GuestWire.vpnkit(socket("hyperkit"), UUID));
     }
 
     @Test
     void vpnkitWithAMacAddressAndALeaseThatOutliveTheConnection() throws IOException {
-        startOnSocket("vpnkit");
-        String[] first = new String[1];
+        plug("vpnkit");
         servesAGuest(() -> {
-            GuestWire.Vpnkit wire = GuestWire.vpnkit(machine.directory().resolve("framed.sock"), UUID);
+            GuestWire.Vpnkit wire = GuestWire.vpnkit(socket("vpnkit"), UUID);
             assertThat(wire.mtu()).isEqualTo(1500);
-            assertThat(wire.mac()).isEqualTo("02:50:00:00:00:01");
-            if (first[0] == null) {
+            assertThat(wire.mac()).as("each time").isEqualTo("02:50:00:00:00:01");
+            if (value("connections") <= 1) {
                 guest.ip("link set eth0 address " + wire.mac());
             }
-            first[0] = wire.mac();
             return wire;
         });
     }
 
     @Test
     void connectionOfTheApiAsGvforwarderMakesIt() throws IOException {
-        start("connect:", "connect:");
+        plugTap("connect:");
         servesAGuest(() -> GuestWire.connect(machine.apiSocket()));
         assertThat(value("ethertype")).as("frames that came with the requests").isEqualTo(2);
     }
 
     @Test
     void qemuDatagrams() throws IOException {
-        startOnSocket("dgram");
-        servesAGuest(() -> GuestWire.datagrams(
-                machine.directory().resolve("own.sock"), machine.directory().resolve("framed.sock")));
+        plug("dgram");
+        servesAGuest(() -> GuestWire.datagrams(socket("own"), socket("dgram")));
     }
 
     @Test
     void vfkitWithItsGreeting() throws IOException {
-        startOnSocket("vfkit");
-        servesAGuest(this::greeted);
+        plug("vfkit");
+        servesAGuest(() -> awaitNobody(() -> GuestWire.greetingVfkit(socket("own"), socket("vfkit"))));
     }
 
-    private ByteChannel greeted() throws IOException {
-        // One that was there is looked for; until then another may not even connect.
+    @Test
+    void vfkitWithoutAGreeting() throws IOException {
+        plug("vfkit", socket("ungreeted"));
+        servesAGuest(() -> awaitNobody(() -> GuestWire.vfkit(socket("own"), socket("ungreeted"))));
+    }
+
+    /** One that was there is looked for; until then another may not even connect. */
+    private ByteChannel awaitNobody(Connecting connecting) throws IOException {
         Await.until(
                 "nobody is the guest",
                 NamespaceGuest.CONNECT,
                 () -> value("connections") == 0 || attached().equals("false"));
-        return GuestWire.vfkit(
-                machine.directory().resolve("own.sock"), machine.directory().resolve("framed.sock"));
+        return connecting.connect();
     }
 
     @Test
     void unixgramOfLibkrunWithVirtioNetHeaders() throws IOException {
-        startWithOffload("vfkit+vnet_hdr", TapRelay::new);
-        servesAGuest(this::greeted);
+        plugWithOffload("vfkit+vnet_hdr", TapRelay::new);
+        servesAGuest(() -> awaitNobody(() -> GuestWire.greetingVfkit(socket("own"), socket("vfkit+vnet_hdr"))));
         assertThat(averageFromGuest()).isGreaterThan(4_000);
         assertThat(averageToGuest()).isGreaterThan(4_000);
         assertThat(value("badOffloadsFromGuest")).isZero();
@@ -110,8 +162,8 @@ class GuestFramingTest {
 
     @Test
     void unixstreamOfLibkrunWithVirtioNetHeaders() throws IOException {
-        startWithOffload("qemu+vnet_hdr", TapRelay::new);
-        servesAGuest(() -> GuestWire.qemu(machine.directory().resolve("framed.sock")));
+        plugWithOffload("qemu+vnet_hdr", TapRelay::new);
+        servesAGuest(() -> GuestWire.qemu(socket("qemu+vnet_hdr")));
         assertThat(averageFromGuest()).isGreaterThan(4_000);
         assertThat(averageToGuest()).isGreaterThan(4_000);
         assertThat(value("badOffloadsFromGuest")).isZero();
@@ -119,8 +171,8 @@ class GuestFramingTest {
 
     @Test
     void krunkitWithOffloadingOfWhichNothingTells() throws IOException {
-        startWithOffload("vfkit+offload", TapRelay::thatHidesHeaders);
-        servesAGuest(this::greeted);
+        plugWithOffload("vfkit+offload", TapRelay::thatHidesHeaders);
+        servesAGuest(() -> awaitNobody(() -> GuestWire.greetingVfkit(socket("own"), socket("vfkit+offload"))));
         assertThat(averageFromGuest()).isGreaterThan(4_000);
         assertThat(averageToGuest()).as("cut, as nothing would tell the guest").isLessThan(1_515);
     }
@@ -135,19 +187,56 @@ class GuestFramingTest {
 
     @Test
     void bessPackets() throws IOException {
-        startOnSocket("bess");
-        servesAGuest(() -> GuestWire.bess(machine.directory().resolve("framed.sock")));
+        plug("bess");
+        servesAGuest(() -> GuestWire.bess(socket("bess")));
+    }
+
+    @Test
+    void inheritedSocketThatListens() throws IOException {
+        plugTap("fd:3/gvproxy");
+        servesAGuest(passed::listening);
+    }
+
+    @Test
+    void inheritedStream() throws IOException {
+        plugTap("fd:4");
+        servesItsOnlyGuest(passed.stream());
+    }
+
+    @Test
+    void inheritedDatagrams() throws IOException {
+        plugTap("fd:5");
+        servesItsOnlyGuest(passed.datagrams());
+    }
+
+    @Test
+    void inheritedPackets() throws IOException {
+        plugTap("fd:6");
+        servesItsOnlyGuest(passed.packets());
+    }
+
+    private void servesItsOnlyGuest(ByteChannel connection) throws IOException {
+        relay.connect(connection);
+        guest.ip("link set eth0 up");
+        lease();
+        transfer();
+        relay.disconnect();
+        // That datagrams have nobody left is known when a frame does not arrive.
+        if (!channel.equals("fd:5")) {
+            Await.until("the guest is gone", SOON, () -> attached().equals("false"));
+        }
+        assertNothingFailed();
     }
 
     @Test
     void standardInputAndOutputAsWithGvproxy() throws Exception {
-        start("qemu:" + HostMachine.IN_FOLDER + "/other.sock", "qemu:");
+        plugTap("stdio:");
         List<String> command =
                 new ArrayList<>(List.of("ip", "netns", "exec", machine.host().name()));
-        command.addAll(Backend.SLIPWAY.command(machine.directory().resolve("unused.sock")));
+        command.addAll(Backend.SLIPWAY.command(socket("unused")));
         command.set(command.size() - 1, "stdio:");
         Process process = new ProcessBuilder(command)
-                .redirectError(machine.directory().resolve("stdio.log").toFile())
+                .redirectError(socket("stdio.log").toFile())
                 .start();
         try {
             relay.connect(GuestWire.shortLengths(GuestWire.streams(process)));
@@ -157,7 +246,7 @@ class GuestFramingTest {
             relay.disconnect();
             assertThat(process.waitFor(20, TimeUnit.SECONDS)).isTrue();
             assertThat(process.exitValue()).isZero();
-            assertThat(Files.readString(machine.directory().resolve("stdio.log")))
+            assertThat(Files.readString(socket("stdio.log")))
                     .contains("ready: stdio:gvproxy")
                     .doesNotContain("LEAK:");
         } finally {
@@ -186,32 +275,35 @@ class GuestFramingTest {
         }
     }
 
-    private void startOnSocket(String scheme) throws IOException {
-        start(scheme + ":" + HostMachine.IN_FOLDER + "/framed.sock", scheme + ":");
+    /** A file in the machine's folder. */
+    private static Path socket(String name) {
+        return machine.directory().resolve(name);
     }
 
-    private void startWithOffload(String scheme, IntFunction<TapRelay> relaying) throws IOException {
-        start(
-                scheme + ":" + HostMachine.IN_FOLDER + "/framed.sock",
-                scheme + ":",
-                () -> relaying.apply(LinuxCalls.openTapWithOffload("eth0")));
+    private void plug(String scheme) throws IOException {
+        plug(scheme, socket(scheme));
     }
 
-    private void start(String vm, String named) throws IOException {
-        start(vm, named, () -> new TapRelay(LinuxCalls.openTap("eth0")));
+    private void plug(String scheme, Path socket) throws IOException {
+        plugTap(scheme + ":" + socket);
     }
 
-    private interface Relaying {
-        TapRelay relay() throws IOException;
+    private void plugTap(String name) throws IOException {
+        plug(name, () -> new TapRelay(LinuxCalls.openTap("eth0")));
     }
 
-    private void start(String vm, String named, Relaying relaying) throws IOException {
-        guest = Namespace.create("framed");
-        machine = HostMachine.start(Backend.SLIPWAY, "--vm", vm);
-        machine.add(guest);
-        relay = machine.add(guest.call(relaying::relay));
+    private void plugWithOffload(String scheme, IntFunction<TapRelay> relaying) throws IOException {
+        plug(scheme + ":" + socket(scheme), () -> relaying.apply(LinuxCalls.openTapWithOffload("eth0")));
+    }
+
+    /** Gives the guest a card, which is to be connected to a channel. */
+    private void plug(String name, Callable<TapRelay> relaying) throws IOException {
+        if (name.startsWith("fd:")) {
+            assumeTrue(Prerequisites.find("perl").isPresent(), "no program perl on the path");
+        }
+        channel = name;
+        relay = guest.call(relaying);
         guest.ip("link set eth0 txqueuelen 20000");
-        channel = named;
     }
 
     private interface Connecting {
@@ -239,7 +331,11 @@ class GuestFramingTest {
         }
         assertThat(lease()).as("the address after coming back").isEqualTo(address);
         // A datagram socket that is back under its name at once has never been away.
-        assertThat(value("connections")).isBetween(channel.equals("dgram:") ? 1L : 2L, 2L);
+        assertThat(value("connections")).isBetween(channel.startsWith("dgram:") ? 1L : 2L, 2L);
+        assertNothingFailed();
+    }
+
+    private void assertNothingFailed() throws IOException {
         assertThat(value("stackFailures")).isZero();
         assertThat(value("linkFailures")).isZero();
         assertThat(machine.backendOutput()).doesNotContain("LEAK:");
@@ -265,15 +361,15 @@ class GuestFramingTest {
     }
 
     private long value(String counter) throws IOException {
-        return Long.parseLong(told().replaceAll("(?s).*?\"" + counter + "\":([0-9]+).*", "$1"));
+        return Long.parseLong(told("\"" + counter + "\":([0-9]+)"));
     }
 
     private String attached() throws IOException {
-        return told().replaceAll("(?s).*?\"attached\":(true|false).*", "$1");
+        return told("\"attached\":(true|false)");
     }
 
-    /** What is told of the channel's VM, and perhaps of those behind it. */
-    private String told() throws IOException {
+    /** What is told of the channel's VM: the group of the first place that is as the pattern says. */
+    private String told(String pattern) throws IOException {
         String all = machine.host()
                 .run(
                         "curl",
@@ -285,10 +381,14 @@ class GuestFramingTest {
                         "http://x/v1/status")
                 .orFail()
                 .output();
-        return all.substring(all.indexOf("\"" + channel));
+        String rest = all.substring(all.indexOf("{\"socket\":\"" + channel + "\""));
+        int next = rest.indexOf("{\"socket\":", 1);
+        Matcher matcher = Pattern.compile(pattern).matcher(next < 0 ? rest : rest.substring(0, next));
+        assertThat(matcher.find()).as(pattern + " in " + rest).isTrue();
+        return matcher.group(1);
     }
 
-    private int freePort() throws IOException {
+    private static int freePort() throws IOException {
         try (ServerSocketChannel probe = ServerSocketChannel.open().bind(new InetSocketAddress("127.0.0.1", 0))) {
             return ((InetSocketAddress) probe.getLocalAddress()).getPort();
         }

@@ -80,8 +80,13 @@ final class GuestWire {
         return new Packets(Sockets.SOCK_DGRAM, own, backend, false);
     }
 
-    /** Datagrams on a socket that is connected to the backend's, after a greeting, as an old vfkit sends them. */
+    /** Datagrams on a socket that is connected to the backend's, as vfkit sends them. */
     static ByteChannel vfkit(Path own, Path backend) throws IOException {
+        return new Packets(Sockets.SOCK_DGRAM, own, backend, true);
+    }
+
+    /** The same after a greeting, as an old vfkit sends it. */
+    static ByteChannel greetingVfkit(Path own, Path backend) throws IOException {
         Packets wire = new Packets(Sockets.SOCK_DGRAM, own, backend, true);
         wire.sendOne("VFKT".getBytes(StandardCharsets.US_ASCII));
         return wire;
@@ -90,6 +95,11 @@ final class GuestWire {
     /** Packets on a connection, as BESS and User Mode Linux have them. */
     static ByteChannel bess(Path backend) throws IOException {
         return new Packets(Sockets.SOCK_SEQPACKET, null, backend, true);
+    }
+
+    /** The same on a connection that is there. */
+    static ByteChannel packets(int fd) throws IOException {
+        return new Packets(fd, null);
     }
 
     /** A packet for each frame. */
@@ -110,10 +120,14 @@ final class GuestWire {
         private final int fd;
         private volatile boolean closed;
 
-        Packets(int type, Path own, Path backend, boolean connect) throws IOException {
-            this.own = own;
-            fd = sockets.open(Sockets.AF_UNIX, type);
+        Packets(int fd, Path own) throws IOException {
             check(fd);
+            this.fd = fd;
+            this.own = own;
+        }
+
+        Packets(int type, Path own, Path backend, boolean connect) throws IOException {
+            this(new Sockets().open(Sockets.AF_UNIX, type), own);
             if (own != null) {
                 Files.deleteIfExists(own);
                 check(sockets.bind(fd, new SocketAddress().set(own)));

@@ -47,6 +47,9 @@ final class HostMachine implements AutoCloseable {
     /** What begins so is not an option but a variable of the backend's environment, as {@code NAME=VALUE}. */
     static final String VARIABLE = "env:";
 
+    /** What begins so is a program that is put before the backend's command line. */
+    static final String LAUNCHER = "launcher:";
+
     private static final Duration START = Duration.ofSeconds(20);
 
     private final List<AutoCloseable> parts = new ArrayList<>();
@@ -153,6 +156,8 @@ final class HostMachine implements AutoCloseable {
                 command.replaceAll(word -> word.startsWith(HEAP) ? option : word);
             } else if (option.startsWith(VARIABLE)) {
                 command.addAll(0, List.of("env", option.substring(VARIABLE.length())));
+            } else if (option.startsWith(LAUNCHER)) {
+                command.addFirst(option.substring(LAUNCHER.length()));
             } else {
                 command.add(option.replace(IN_FOLDER, directory.toString()));
             }

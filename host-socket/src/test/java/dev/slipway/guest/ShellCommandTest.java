@@ -64,10 +64,15 @@ class ShellCommandTest {
     }
 
     private Subprocess.Result shellOfAnOrdinaryUser(String... words) throws IOException {
-        assumeTrue(Prerequisites.find("setpriv").isPresent(), "no program setpriv on the path (util-linux)");
+        Subprocess.Result can = asOrdinaryUser(List.of("unshare", "--user", "--map-root-user", "--", "true"));
+        assumeTrue(can.exit() == 0, "no user namespaces for ordinary users, or no setpriv: " + can.output());
         Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxrwxrwx"));
+        return asOrdinaryUser(commandFrom(classPathForEverybody(), words));
+    }
+
+    private static Subprocess.Result asOrdinaryUser(List<String> words) throws IOException {
         List<String> command = new ArrayList<>(ORDINARY_USER);
-        command.addAll(commandFrom(classPathForEverybody(), words));
+        command.addAll(words);
         return Subprocess.run(command, LIMIT);
     }
 
@@ -135,7 +140,9 @@ class ShellCommandTest {
             Subprocess.Result result =
                     shell.run("sh", "-c", "curl -sS -m 20 " + url + "; cat /proc/self/uid_map; ip -o link; exit 7");
             assertThat(result.output()).contains("hello from the host", "eth0");
-            assertThat(result.output().replaceAll(" +", " ")).as("whose root is whom").contains(" " + user + " ");
+            assertThat(result.output().replaceAll(" +", " "))
+                    .as("whose root is whom")
+                    .contains(" " + user + " ");
             assertThat(result.output().lines().filter(line -> line.matches("[0-9]+: .*")))
                     .as("interfaces: the loopback and ours")
                     .hasSize(2);
