@@ -1,11 +1,16 @@
 package dev.slipway;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.slipway.wire.IpAddress;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.net.Inet4Address;
 import java.net.InetAddress;
+import java.net.InterfaceAddress;
+import java.net.NetworkInterface;
 import java.net.ServerSocket;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
@@ -102,6 +107,26 @@ class RunCommandTest {
             assertThat(process.waitFor()).isEqualTo(1);
             assertThat(log()).contains("--publish " + port).contains("in use");
         }
+    }
+
+    @Test
+    void aNetworkOfTheHostThatTheGuestsHidesIsWarnedOf() throws Exception {
+        InterfaceAddress own = NetworkInterface.networkInterfaces()
+                .flatMap(each -> each.getInterfaceAddresses().stream())
+                .filter(each -> each.getAddress() instanceof Inet4Address v4 && !v4.isLoopbackAddress())
+                .filter(each -> each.getNetworkPrefixLength() >= 8 && each.getNetworkPrefixLength() <= 29)
+                .findFirst()
+                .orElse(null);
+        assumeTrue(own != null, "this machine is on no network of IPv4");
+        String address = own.getAddress().getHostAddress();
+        int network = IpAddress.parseV4(address) & -1 << 32 - own.getNetworkPrefixLength();
+        String subnet = IpAddress.toString(network) + "/" + own.getNetworkPrefixLength();
+        Process process = slipway("--vm", "qemu:" + folder.resolve("vm.sock"), "--subnet", subnet);
+        assertThat(process.inputReader().readLine()).startsWith("ready: ");
+        while (!log().contains("overlaps")) {
+            assertThat(process.waitFor(10, TimeUnit.MILLISECONDS)).as(log()).isFalse();
+        }
+        assertThat(log()).contains("network " + subnet + " overlaps the host's ", " " + address + "/", "--subnet");
     }
 
     @Test

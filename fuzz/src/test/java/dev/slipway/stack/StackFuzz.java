@@ -11,6 +11,7 @@ import dev.slipway.seam.ServiceRelay;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.seam.UdpNat;
 import dev.slipway.udp.UdpForwards;
+import dev.slipway.virtio.VirtioNetHeader;
 import dev.slipway.wire.Checksum;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
@@ -18,6 +19,7 @@ import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.MacAddress;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
@@ -78,10 +80,16 @@ public final class StackFuzz {
     private long now = 1_000_000_000_000L;
     private byte[] last = new byte[0];
     private int identification;
+    /** Whether segments come with offload: large, and with sums that are partial or vouched for. */
+    private final boolean hasOffload;
+    /** What is said of the next frame: a virtio-net header, or null for nothing. */
+    private byte[] offload;
 
     private StackFuzz(Input input) {
         this.input = input;
-        settings = settings(input.u8(), input.u8());
+        int choice = input.u8();
+        hasOffload = (choice & 0x90) == 0x90;
+        settings = settings(choice, input.u8());
         guest = new FuzzGuest(settings);
         LeaseTable leases = new LeaseTable(settings);
         NameServer names = new NameServer(settings, (query, stream, answer) -> queries.add(answer), drops);
@@ -259,7 +267,13 @@ public final class StackFuzz {
             return;
         }
         last = frame;
-        stack.input(new Frame().set(MemorySegment.ofArray(frame), 0, frame.length), now);
+        Frame given = new Frame().set(MemorySegment.ofArray(frame), 0, frame.length);
+        boolean refused = offload != null && !VirtioNetHeader.read(MemorySegment.ofArray(offload), 0, given);
+        offload = null;
+        if (refused) {
+            return;
+        }
+        stack.input(given, now);
         if ((frame.length & 1) == 0) {
             turn();
         }
@@ -337,7 +351,9 @@ public final class StackFuzz {
         }
         byte[] options = which >= 128 ? input.bytes(input.u8() % 41) : new byte[0];
         int window = input.u16();
-        int length = (flags & 2) != 0 && which < 128 ? 0 : Math.min(input.u16() & 0x3FFF, settings.mtu() - 120);
+        int undone = hasOffload ? input.u8() : 0;
+        int longest = (undone & 3) == 3 ? 65_000 : Math.min(0x3FFF, settings.mtu() - 120);
+        int length = (flags & 2) != 0 && which < 128 ? 0 : Math.min(input.u16() & (longest | 0x3FFF), longest);
         byte[] segment = tcp(
                 FuzzGuest.PORT + index,
                 FuzzGuest.remotePort(index),
@@ -351,7 +367,27 @@ public final class StackFuzz {
             flow.next += Math.max(0, length) + (flags & 1) + (flags >>> 1 & 1);
         }
         int hops = (which & 64) != 0 ? 64 : input.u8();
-        give(packet(index, hops, segment));
+        byte[] packet = packet(index, hops, segment);
+        offload = undone == 0 ? null : header(undone, packet.length - segment.length, index);
+        give(packet);
+    }
+
+    /** As the input says; or a partial sum, with a unit to be cut or without, as a driver would say it. */
+    private byte[] header(int undone, int transport, int index) {
+        if ((undone & 3) == 0) {
+            return Arrays.copyOf(input.bytes(VirtioNetHeader.LENGTH), VirtioNetHeader.LENGTH);
+        }
+        boolean isUnit = (undone & 3) == 3;
+        return ByteBuffer.allocate(VirtioNetHeader.LENGTH)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .put((byte) (undone & 3 & ((undone & 4) != 0 ? 2 : 3)))
+                .put((byte) (!isUnit ? 0 : index < FuzzGuest.FLOWS / 2 ? 1 : 4))
+                .putShort((short) 0)
+                .putShort((short) (1 + undone * 8))
+                .putShort((short) transport)
+                .putShort((short) 16)
+                .putShort((short) 1)
+                .array();
     }
 
     /** Usually none. */

@@ -7,6 +7,7 @@ import dev.slipway.guest.Payload.Background;
 import java.io.IOException;
 import java.net.DatagramPacket;
 import java.nio.channels.DatagramChannel;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -18,6 +19,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.pcap4j.packet.EthernetPacket;
 import org.pcap4j.packet.IllegalRawDataException;
 import org.pcap4j.packet.IpV4Packet;
@@ -70,6 +73,36 @@ class GuestLinkTest {
                 "the backend has as few descriptors as before, " + before,
                 Duration.ofSeconds(10),
                 () -> machines.backend().descriptors() <= before);
+    }
+
+    /** The cable is out for a moment only, and the guest does not notice: it asks for no address. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void transferGoesOnWhenTheChannelIsOpenedAnewInItsMiddle(boolean fromGuest, NamespaceGuest machines)
+            throws IOException {
+        machines.online();
+        try (Connection connection = machines.connectToInternet()) {
+            SocketChannel sender = fromGuest ? connection.guest() : connection.server();
+            SocketChannel receiver = fromGuest ? connection.server() : connection.guest();
+            Payload payload = Payload.next();
+            Background<Long> sending = payload.sendInBackground(sender, 96L * MIB);
+            Background<Long> receiving = Background.start(sending.progress(), () -> {
+                payload.receive(receiver, 96L * MIB);
+                return 96L * MIB;
+            });
+            for (long sent = 16L * MIB; sent < 80L * MIB; sent += 24L * MIB) {
+                long until = sent;
+                Await.until(
+                        "the transfer goes on",
+                        Duration.ofSeconds(10),
+                        () -> sending.progress().get() >= until);
+                assertThat(receiving.task().isDone()).isFalse();
+                machines.reconnect();
+            }
+            receiving.join();
+            sending.join();
+        }
+        assertThat(machines.status().count("stackFailures")).isZero();
     }
 
     @Test

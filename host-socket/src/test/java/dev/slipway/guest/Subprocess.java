@@ -3,9 +3,12 @@ package dev.slipway.guest;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
@@ -112,6 +115,24 @@ final class Subprocess implements AutoCloseable {
         try (Stream<Path> entries = Files.list(Path.of("/proc/" + process.pid() + "/fd"))) {
             return (int) entries.count();
         }
+    }
+
+    /** How many descriptors the process has open, by what they lead to: a file's path, or a kind of socket. */
+    Map<String, Long> openFiles() throws IOException {
+        Map<String, Long> kinds = new TreeMap<>();
+        try (Stream<Path> entries = Files.list(Path.of("/proc/" + process.pid() + "/fd"))) {
+            for (Path entry : entries.toList()) {
+                String target;
+                try {
+                    target = Files.readSymbolicLink(entry).toString();
+                } catch (NoSuchFileException e) {
+                    // It has closed it meanwhile.
+                    continue;
+                }
+                kinds.merge(target.replaceAll(":\\[\\d+]$", ""), 1L, Long::sum);
+            }
+        }
+        return kinds;
     }
 
     @Override

@@ -15,6 +15,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** A {@code slipway run} of these classes as a process of its own, with two VMs' sockets, {@code a} and {@code b}. */
 final class SlipwayProcess implements AutoCloseable {
@@ -102,6 +103,15 @@ final class SlipwayProcess implements AutoCloseable {
     /** Processor time that it has used, in milliseconds. */
     long cpuMillis() {
         return process.toHandle().info().totalCpuDuration().orElseThrow().toMillis();
+    }
+
+    /** Memory of the process that is resident, in bytes. */
+    long residentBytes() throws IOException {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/" + process.pid() + "/status"))) {
+            String line =
+                    lines.filter(each -> each.startsWith("VmRSS:")).findFirst().orElseThrow();
+            return Long.parseLong(line.replaceAll("\\D", "")) << 10;
+        }
     }
 
     /** A counter or a drop of VM {@code a} (0) or {@code b} (1); one that is not told is 0. */
