@@ -6,6 +6,7 @@ import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.extension.ExtendWith;
 
@@ -18,6 +19,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
  */
 @Tag("guest")
 @Tag("slow")
+@Timeout(value = 30, unit = TimeUnit.DAYS)
 @EnabledIfSystemProperty(named = "slipway.soak.minutes", matches = "[0-9.]+")
 @ExtendWith(NeedsNamespaces.class)
 class GuestSoakTest {
