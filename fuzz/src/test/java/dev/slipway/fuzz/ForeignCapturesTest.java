@@ -23,7 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 final class ForeignCapturesTest {
 
     private static final byte[] PING = {
-        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 8, 0, //
+        2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 8, 0, //
         0x45, 0, 0, 29, 0, 0, 0, 0, 64, 1, 0x12, 0x34, 10, 0, 0, 1, 10, 0, 0, 2, //
         8, 0, 0x56, 0x78, 0, 1, 0, 2, 'x'
     };
