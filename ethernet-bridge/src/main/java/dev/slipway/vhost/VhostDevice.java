@@ -170,9 +170,15 @@ final class VhostDevice {
 
     // --- memory -------------------------------------------------------------------------------------------------
 
+    /** There may be room behind its regions: User Mode Linux 6.1 always sends two, of which it says that there is one. */
     private Answer memoryTable(ControlMessage message, PassedDescriptors passed) throws ProtocolViolation {
         long count = message.size() < 8 ? -1 : message.u32(0);
-        if (count < 1 || count > MAX_TABLE || message.size() != 8 + count * ControlMessage.REGION) {
+        int room = message.size() - 8;
+        if (count < 1
+                || count > MAX_TABLE
+                || room < count * ControlMessage.REGION
+                || room > MAX_TABLE * ControlMessage.REGION
+                || room % ControlMessage.REGION != 0) {
             throw new ProtocolViolation("a memory table of " + message.size() + " bytes for " + count + " regions");
         }
         expect(message, passed, (int) count);

@@ -80,6 +80,7 @@ class HostileFrontEndTest {
         long one = 1L << 32;
         long[] many = new long[1 + 9 * 4];
         many[0] = 9;
+        long[] roomForNine = Arrays.copyOf(new long[] {1, GUEST, MEMORY, USER, 0}, many.length);
         return Stream.of(
                 deed("wrong version", g -> g.send(FakeFrontEnd.message(1, 2, 0))),
                 deed("a reply", g -> g.send(FakeFrontEnd.message(1, 1 | 4, 0))),
@@ -138,6 +139,10 @@ class HostileFrontEndTest {
                 deed("table of no regions", request(ControlMessage.SET_MEM_TABLE, 0)),
                 deed("table of nine regions", g -> g.request(ControlMessage.SET_MEM_TABLE, many)),
                 deed("table that is shorter than it says", table(2, GUEST, MEMORY, USER, 0)),
+                deed("table with half a region", table(1, GUEST, MEMORY, USER, 0, 0, 0)),
+                deed(
+                        "table with room for nine regions",
+                        g -> g.request(ControlMessage.SET_MEM_TABLE, roomForNine, g.memoryFile)),
                 deed("table with too few descriptors", request(ControlMessage.SET_MEM_TABLE, 1, GUEST, 4096, USER, 0)),
                 deed("region of no bytes", table(1, GUEST, 0, USER, 0)),
                 deed("region larger than its file", table(1, GUEST, MEMORY + 1, USER, 0)),
@@ -181,6 +186,11 @@ class HostileFrontEndTest {
                     g.memoryTable();
                     g.ring(0, g.toGuest, 0);
                     g.request(ControlMessage.SET_MEM_TABLE, new long[] {1, GUEST, 4096, USER, 0}, g.memoryFile);
+                })),
+                deed("memory removed of the ring that runs", rings(g -> {
+                    g.request(ControlMessage.ADD_MEM_REG, new long[] {0, GUEST, MEMORY, USER, 0}, g.memoryFile);
+                    g.ring(0, g.toGuest, 0);
+                    g.request(ControlMessage.REM_MEM_REG, new long[] {0, GUEST, MEMORY, USER, 0});
                 })),
                 deed("one who does not read answers", g -> {
                     for (int i = 0; i < 100_000; i++) {

@@ -116,6 +116,13 @@ class HostileGuestTest {
                     d.describe(PLACE, place, 64, next, 7);
                     one(d, place, 32, indirect, 0);
                 }),
+                deed("more pieces than any chain has", 1, "more than 1024 pieces", (g, d) -> {
+                    for (int i = 0; i < 1_024; i++) {
+                        // Each lies in two regions of memory.
+                        d.describe(PLACE + i * 16, FakeFrontEnd.GUEST + FakeFrontEnd.BORDER - 1, 2, next, i + 1);
+                    }
+                    one(d, place, 1_024 * 16, indirect, 0);
+                }),
                 deed(
                         "loop with a buffer to receive",
                         0,
@@ -220,6 +227,23 @@ class HostileGuestTest {
             // Large units of IPv6 were not agreed on.
             {1, 4, 1_000, 54, 16, 0x86DD},
         };
+        assertAreDropped(headers);
+        goesBothWays();
+    }
+
+    /** What could be, had it been agreed on: a sum left out, large units of either IP. */
+    @Test
+    void offloadThatWasNotAgreedOnIsDroppedAndCounted() throws Exception {
+        attach(Features.OFFERED & ~Features.CSUM & ~Features.HOST_TSO4 & ~Features.HOST_TSO6);
+        assertAreDropped(new int[][] {
+            {1, 0, 0, 34, 16, 0x0800},
+            {1, 1, 1_000, 34, 16, 0x0800},
+            {1, 4, 1_000, 54, 16, 0x86DD},
+        });
+        goesBothWays();
+    }
+
+    private void assertAreDropped(int[][] headers) throws Exception {
         for (int[] header : headers) {
             guest.memory.asSlice(PLACE, 12 + FRAME).fill((byte) 0);
             guest.memory.set(ValueLayout.JAVA_BYTE, PLACE, (byte) header[0]);
@@ -237,7 +261,6 @@ class HostileGuestTest {
         rig.settle();
         assertThat(rig.receiver.frames).isEmpty();
         assertThat(rig.link.counters().badOffloadsFromGuest()).isEqualTo(headers.length);
-        goesBothWays();
     }
 
     @Test

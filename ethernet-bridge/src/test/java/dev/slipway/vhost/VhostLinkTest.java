@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Queue;
 import java.util.Random;
@@ -251,14 +252,84 @@ class VhostLinkTest {
         assertThat(rig.room()).isGreaterThan(Frame.MAX_LENGTH);
     }
 
+    /** A frame that lies in several buffers is there at once, with all of them, or not at all. */
     @Test
-    void frameLongerThanAnyBufferIsDroppedAndTheNextOneGoes() throws Exception {
-        attach(BASIC | Features.EVENT_IDX);
-        Piece[] buffer = {new Piece(RECEIVE_AREA, 1_526)};
+    void frameIsNotBegunBeforeThereAreBuffersForAllOfIt() throws Exception {
+        attach(ALL);
+        offerBuffer(RECEIVE_AREA, 1_000);
+        byte[] frame = bytes(2_500, 1);
+        rig.send(frame);
+        offerBuffer(RECEIVE_AREA + 4_096, 1_000);
+        rig.settle();
+        assertThat(guest.toGuest.usedIndex()).isZero();
+        assertThat(guest.memory.asSlice(RECEIVE_AREA, 8_192).toArray(ValueLayout.JAVA_BYTE))
+                .containsOnly(0);
+        offerBuffer(RECEIVE_AREA + 8_192, 1_000);
+        assertThat(frameOf(takeFrame(true))).isEqualTo(frame);
+        assertThat(guest.toGuest.usedIndex()).isEqualTo(3);
+    }
+
+    private void offerBuffer(long at, int length) {
+        Piece[] buffer = {new Piece(at, length)};
         buffers.put(guest.toGuest.offer(buffer, true, false), buffer);
         if (guest.toGuest.tell()) {
             guest.kick(0);
         }
+    }
+
+    @Test
+    void nothingIsWrittenBesideTheBuffersAndTheUsedRing() throws Exception {
+        attach(ALL);
+        Random random = new Random(8);
+        offerBuffers(random, true, true, 60);
+        byte[] before = guest.memory.toArray(ValueLayout.JAVA_BYTE);
+        List<Piece[]> offered = List.copyOf(buffers.values());
+        for (int i = 0; i < 10; i++) {
+            byte[] frame = bytes(14 + random.nextInt(20_000), i);
+            rig.send(frame);
+            assertThat(frameOf(takeFrame(true))).isEqualTo(frame);
+        }
+        byte[] after = guest.memory.toArray(ValueLayout.JAVA_BYTE);
+        for (byte[] memory : List.of(before, after)) {
+            for (Piece[] pieces : offered) {
+                for (Piece piece : pieces) {
+                    Arrays.fill(memory, (int) piece.at(), (int) piece.at() + piece.length(), (byte) 0);
+                }
+            }
+            int used = (int) guest.toGuest.used;
+            Arrays.fill(memory, used, used + (int) SplitRing.usedBytes(guest.toGuest.size), (byte) 0);
+            // Where the driver itself says how far it is.
+            int event = (int) guest.toGuest.available + (int) SplitRing.availableBytes(guest.toGuest.size) - 2;
+            Arrays.fill(memory, event, event + 2, (byte) 0);
+        }
+        assertThat(Arrays.mismatch(before, after))
+                .as("the first byte that changed")
+                .isEqualTo(-1);
+    }
+
+    @Test
+    void indirectTableThatLiesInTwoRegionsOfMemoryIsRead() throws Exception {
+        attach(ALL);
+        byte[] frame = bytes(300, 1);
+        guest.memory.asSlice(SEND_AREA, HEADER).fill((byte) 0);
+        MemorySegment.copy(frame, 0, guest.memory, ValueLayout.JAVA_BYTE, SEND_AREA + HEADER, frame.length);
+        ModelDriver driver = guest.fromGuest;
+        long table = FakeFrontEnd.BORDER - 24;
+        long sent = FakeFrontEnd.GUEST + SEND_AREA;
+        driver.describe(table, sent, 100, ModelDriver.NEXT, 1);
+        driver.describe(table + 16, sent + 100, 100, ModelDriver.NEXT, 2);
+        driver.describe(table + 32, sent + 200, HEADER + 100, 0, 0);
+        driver.describe(driver.descriptors, FakeFrontEnd.GUEST + table, 48, ModelDriver.INDIRECT, 0);
+        driver.makeAvailable(0);
+        driver.tell();
+        guest.kick(1);
+        assertThat(rig.receiver.nextFrame()).isEqualTo(frame);
+    }
+
+    @Test
+    void frameLongerThanAnyBufferIsDroppedAndTheNextOneGoes() throws Exception {
+        attach(BASIC | Features.EVENT_IDX);
+        offerBuffer(RECEIVE_AREA, 1_526);
         rig.send(bytes(1_515, 1));
         assertThat(rig.link.counters().dropsToGuest()).isEqualTo(1);
         byte[] fits = bytes(1_514, 2);
@@ -389,6 +460,17 @@ class VhostLinkTest {
             rig.send(frame);
             assertThat(frameOf(takeFrame(true))).isEqualTo(frame);
         }
+    }
+
+    @Test
+    void memoryTableMayHaveRoomBehindItsRegions() throws Exception {
+        guest.negotiate(ALL);
+        long[] table = {1, FakeFrontEnd.GUEST, FakeFrontEnd.MEMORY, FakeFrontEnd.USER, 0, 0, 0, 0, 0};
+        assertThat(guest.ask(ControlMessage.SET_MEM_TABLE, table, guest.memoryFile))
+                .isZero();
+        guest.makeDrivers(ALL, FakeFrontEnd.RING);
+        guest.startRings(0, 0);
+        assertThat(rig.receiver.nextEvent()).isEqualTo("attached");
     }
 
     @Test
