@@ -13,7 +13,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What a running Slipway tells of its only VM at {@code GET /v1/status}.
+ * What a running Slipway tells of a VM at {@code GET /v1/status}.
  *
  * @param attached whether a guest is connected
  * @param counts counters by their names, and drops by their reasons; a drop that never happened is missing
@@ -23,11 +23,33 @@ record BackendStatus(boolean attached, Map<String, Long> counts) {
     private static final int LONGEST = 1 << 16;
     private static final Pattern COUNT = Pattern.compile("\"([A-Za-z0-9-]+)\":(\\d+)");
 
+    private static final String VM = "{\"socket\":\"";
+
+    /** Of its only VM. */
     static BackendStatus ask(Path api) throws IOException {
+        return parse(status(api));
+    }
+
+    /** Of the VM whose channel's name begins so, the first of them. */
+    static BackendStatus ask(Path api, String vm) throws IOException {
+        String all = status(api);
+        int begin = all.indexOf(VM + vm);
+        if (begin < 0) {
+            throw new IOException("no VM " + vm + " in " + all);
+        }
+        int next = all.indexOf(VM, begin + 1);
+        return parse(all.substring(begin, next < 0 ? all.length() : next));
+    }
+
+    private static String status(Path api) throws IOException {
         String response = request(api);
         if (!response.startsWith("HTTP/1.1 200 ")) {
             throw new IOException("no status at " + api + ": " + response);
         }
+        return response;
+    }
+
+    private static BackendStatus parse(String response) {
         Map<String, Long> counts = new TreeMap<>();
         Matcher matcher = COUNT.matcher(response);
         while (matcher.find()) {

@@ -3,20 +3,28 @@ package dev.slipway.guest;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.guest.Payload.Background;
+import dev.slipway.guest.TwoGuests.Guest;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.StandardProtocolFamily;
+import java.nio.ByteBuffer;
+import java.nio.channels.DatagramChannel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.ExtendWith;
 
-/** Two guests with real kernels on one network: one with offload, by a TAP device, and one without, by a stream. */
+/** What two guests on one network can do with each other, and what neither can do to the other. */
 @Tag("guest")
 @Timeout(120)
 @ExtendWith(NeedsNamespaces.class)
@@ -24,106 +32,81 @@ class GuestSwitchTest {
 
     private static final int MIB = 1 << 20;
     private static final Duration SOON = Duration.ofSeconds(10);
-    private static final String TAP_MAC = "52:54:00:00:00:0a";
-    private static final String STREAM_MAC = "52:54:00:00:00:0b";
+    private static final String GATEWAY_MAC = "5a:94:ef:e4:0c:dd";
 
-    private HostMachine machine;
-    private Namespace tap;
-    private Namespace stream;
-    private String ofTap;
-    private String ofStream;
+    /** Far more than all that may be queued takes, on a busy machine too. */
+    private static final double LONG_MILLIS = 1_000;
 
-    private void start(String... options) throws IOException {
-        tap = Namespace.create("tap");
-        String[] all = new String[options.length + 2];
-        all[0] = "--vm";
-        all[1] = "tap:" + tap.name() + "/eth0";
-        System.arraycopy(options, 0, all, 2, options.length);
-        machine = HostMachine.start(Backend.SLIPWAY, all);
-        machine.add(tap);
-        stream = machine.add(Namespace.create("stream"));
-        TapRelay relay = machine.add(new TapRelay(stream.call(() -> LinuxCalls.openTap("eth0"))));
-        stream.ip("link set eth0 address " + STREAM_MAC + " txqueuelen 20000");
-        for (Namespace guest : List.of(tap, stream)) {
-            // Addresses of IPv6 are usable at once.
-            guest.sysctl("ipv6/conf/eth0/accept_dad", "0");
-        }
-        tap.ip("link set eth0 down");
-        tap.ip("link set eth0 address " + TAP_MAC);
-        tap.ip("link set eth0 up");
-        stream.ip("link set eth0 up");
-        relay.connect(machine.socket());
-        ofTap = lease(tap);
-        ofStream = lease(stream);
-        assertThat(ofTap).isNotEqualTo(ofStream);
+    private static TwoGuests guests;
+
+    @BeforeAll
+    static void start() throws IOException {
+        guests = TwoGuests.start("--ipv6", "on");
     }
 
-    @AfterEach
-    void stop() {
-        if (machine != null) {
-            machine.close();
+    @AfterAll
+    static void stop() {
+        if (guests != null) {
+            guests.close();
         }
     }
 
-    private String lease(Namespace guest) throws IOException {
-        String script = Lease.writeScript(machine.directory()).toString();
-        guest.run("busybox", "udhcpc", "-i", "eth0", "-f", "-n", "-q", "-t", "10", "-T", "1", "-s", script)
-                .orFail();
-        return Lease.take(machine.directory()).address();
-    }
-
-    private static boolean pings(Namespace from, String... to) throws IOException {
+    private static boolean pings(Guest from, String... to) throws IOException {
         return pings("2", from, to);
     }
 
     /** For what is not to be answered, and would be at once. */
-    private static boolean pingsInVain(Namespace from, String... to) throws IOException {
+    private static boolean pingsInVain(Guest from, String... to) throws IOException {
         return !pings("0.2", from, to);
     }
 
-    private static boolean pings(String seconds, Namespace from, String... to) throws IOException {
+    private static boolean pings(String seconds, Guest from, String... to) throws IOException {
         List<String> words = new ArrayList<>(List.of("ping", "-c", "1", "-n", "-W", seconds));
         words.addAll(List.of(to));
-        return from.run(words.toArray(String[]::new)).exit() == 0;
+        return from.namespace().run(words.toArray(String[]::new)).exit() == 0;
     }
 
     @Test
     void theyTalkByEachKindOfChannelAndTheOneWithOffloadKeepsItsLargeUnits() throws IOException {
-        start("--ipv6", "on");
-        assertThat(pings(tap, ofStream)).isTrue();
-        assertThat(pings(stream, ofTap)).isTrue();
-        assertThat(pings(stream, "-s", "20000", ofTap)).as("in fragments").isTrue();
-        Await.until("link-local addresses are usable", SOON, () -> pings(tap, "-6", "fe80::5054:ff:fe00:b%eth0"));
-        assertThat(pings(stream, "-6", "fe80::5054:ff:fe00:a%eth0")).isTrue();
+        Guest tap = guests.tap();
+        Guest stream = guests.stream();
+        long spoofed = guests.count(tap, "spoof") + guests.count(stream, "spoof");
+        assertThat(pings(tap, stream.address())).isTrue();
+        assertThat(pings(stream, tap.address())).isTrue();
+        assertThat(pings(stream, "-s", "20000", tap.address()))
+                .as("in fragments")
+                .isTrue();
+        Await.until("link-local addresses are usable", SOON, () -> pings(tap, "-6", stream.ipv6() + "%eth0"));
+        assertThat(pings(stream, "-6", tap.ipv6() + "%eth0")).isTrue();
         assertThat(pingsInVain(tap, "-b", "192.168.65.255")).isTrue();
 
-        transfer(tap, stream, ofStream);
-        transfer(stream, tap, ofTap);
+        transfer(tap, stream);
+        transfer(stream, tap);
         // And the gateway is there for both, still.
         assertThat(pings(tap, Backend.SLIPWAY.gateway())).isTrue();
         assertThat(pings(stream, Backend.SLIPWAY.gateway())).isTrue();
 
-        long unit = value(tap, "bytesToVms") / value(tap, "framesToVms");
+        long unit = guests.count(tap, "bytesToVms") / guests.count(tap, "framesToVms");
         assertThat(unit).as("bytes of a frame from the VM with offload").isGreaterThan(4_000);
-        assertThat(value(stream, "bytesToVms") / value(stream, "framesToVms"))
+        assertThat(guests.count(stream, "bytesToVms") / guests.count(stream, "framesToVms"))
                 .as("bytes of a frame from the VM without")
                 .isLessThan(1_515);
-        assertThat(value(stream, "bytesToGuest") / value(stream, "framesToGuest"))
+        assertThat(guests.count(stream, "bytesToGuest") / guests.count(stream, "framesToGuest"))
                 .as("bytes of a frame that was cut")
                 .isLessThan(1_515);
-        for (Namespace guest : List.of(tap, stream)) {
-            assertThat(value(guest, "stackFailures")).isZero();
-            assertThat(value(guest, "linkFailures")).isZero();
-            assertThat(status(guest)).doesNotContain("\"spoof\"", "\"offload\"");
+        for (Guest guest : guests.both()) {
+            assertThat(guests.count(guest, "stackFailures")).isZero();
+            assertThat(guests.count(guest, "linkFailures")).isZero();
+            assertThat(guests.count(guest, "offload")).isZero();
         }
-        assertThat(machine.backendOutput()).doesNotContain("LEAK:");
+        assertThat(guests.count(tap, "spoof") + guests.count(stream, "spoof")).isEqualTo(spoofed);
+        assertThat(guests.machine().backendOutput()).doesNotContain("LEAK:");
     }
 
-    private static void transfer(Namespace from, Namespace to, String address) throws IOException {
-        try (ServerSocketChannel listener = to.listen(address, 0);
-                SocketChannel client = from.connect(
-                        new InetSocketAddress(address, ((InetSocketAddress) listener.getLocalAddress()).getPort()),
-                        NamespaceGuest.CONNECT);
+    private static void transfer(Guest from, Guest to) throws IOException {
+        try (ServerSocketChannel listener = to.namespace().listen(to.address(), 0);
+                SocketChannel client = from.namespace()
+                        .connect((InetSocketAddress) listener.getLocalAddress(), NamespaceGuest.CONNECT);
                 SocketChannel server = listener.accept()) {
             for (List<SocketChannel> way : List.of(List.of(client, server), List.of(server, client))) {
                 Payload payload = Payload.next();
@@ -136,55 +119,136 @@ class GuestSwitchTest {
 
     @Test
     void neitherTakesTheOthersAddressOrTheGateways() throws IOException {
-        start();
-        assertThat(pings(stream, ofTap)).isTrue();
-        assertThat(pings(stream, Backend.SLIPWAY.gateway())).isTrue();
-        for (String claimed : List.of(Backend.SLIPWAY.gateway(), Backend.SLIPWAY.host(), ofStream)) {
-            tap.ip("address add " + claimed + "/32 dev eth0");
-            tap.run("busybox", "arping", "-U", "-c", "1", "-I", "eth0", "-s", claimed, claimed);
-            String other = claimed.equals(ofStream) ? Backend.SLIPWAY.gateway() : ofStream;
-            assertThat(pingsInVain(tap, "-I", claimed, other)).isTrue();
-            tap.ip("address del " + claimed + "/32 dev eth0");
+        for (Guest thief : guests.both()) {
+            Guest other = guests.otherThan(thief);
+            assertThat(pings(other, thief.address())).isTrue();
+            assertThat(pings(other, Backend.SLIPWAY.gateway())).isTrue();
+            long dropped = guests.count(thief, "spoof");
+            for (String claimed : List.of(Backend.SLIPWAY.gateway(), Backend.SLIPWAY.host(), other.address())) {
+                thief.namespace().ip("address add " + claimed + "/32 dev eth0");
+                thief.namespace().run("busybox", "arping", "-U", "-c", "1", "-I", "eth0", "-s", claimed, claimed);
+                String to = claimed.equals(other.address()) ? Backend.SLIPWAY.gateway() : other.address();
+                assertThat(pingsInVain(thief, "-I", claimed, to)).isTrue();
+                thief.namespace().ip("address del " + claimed + "/32 dev eth0");
+            }
+            assertThat(guests.count(thief, "spoof") - dropped).isGreaterThanOrEqualTo(6);
+            assertThat(neighbour(other, Backend.SLIPWAY.gateway())).contains(GATEWAY_MAC);
+            assertThat(neighbour(other, thief.address())).contains(thief.mac());
+            assertThat(pings(other, Backend.SLIPWAY.gateway())).isTrue();
         }
-        assertThat(value(tap, "spoof")).isGreaterThanOrEqualTo(6);
-        assertThat(neighbour(stream, Backend.SLIPWAY.gateway())).contains("5a:94:ef:e4:0c:dd");
-        assertThat(neighbour(stream, ofTap)).contains(TAP_MAC);
-        assertThat(pings(stream, Backend.SLIPWAY.gateway())).isTrue();
-        // With the other's MAC address nothing of it is heard at all.
-        tap.ip("link set eth0 address " + STREAM_MAC);
-        assertThat(pingsInVain(tap, Backend.SLIPWAY.gateway())).isTrue();
-        tap.ip("link set eth0 address " + TAP_MAC);
-        assertThat(machine.backendOutput()).contains("of another VM");
-        Await.until("it is heard again", SOON, () -> pings(tap, ofStream));
     }
 
-    private static String neighbour(Namespace guest, String address) throws IOException {
-        return guest.run("ip", "neigh", "show", address).orFail().output();
+    @Test
+    void withTheOthersMacAddressNothingOfAGuestIsHeard() throws IOException {
+        Guest tap = guests.tap();
+        assertThat(pings(guests.stream(), Backend.SLIPWAY.gateway())).isTrue();
+        tap.namespace().ip("link set eth0 address " + TwoGuests.STREAM_MAC);
+        assertThat(pingsInVain(tap, Backend.SLIPWAY.gateway())).isTrue();
+        tap.namespace().ip("link set eth0 address " + TwoGuests.TAP_MAC);
+        assertThat(guests.machine().backendOutput()).contains("of another VM");
+        Await.until("it is heard again", SOON, () -> pings(tap, guests.stream().address()));
+    }
+
+    /** By their kernels: DHCP offers, DHCPv6, router advertisements; what may be said comes through behind them. */
+    @Test
+    void neitherServesTheOtherAddressesOrIsItsRouter() throws IOException {
+        for (Guest rogue : guests.both()) {
+            Guest other = guests.otherThan(rogue);
+            RogueSender sender = new RogueSender(rogue.namespace());
+            long offers = guests.count(rogue, "rogue-dhcp");
+            long advertisements = guests.count(rogue, "rogue-ra");
+            try (DatagramChannel client = hears(other, 68);
+                    DatagramChannel ipv6Client = hears(other, 546);
+                    DatagramChannel greeted = hears(other, 4_000)) {
+                sender.offerAddresses(other.address());
+                sender.offerAddressesByIpv6(other.ipv6());
+                sender.advertiseRouter();
+                sender.greet(other.address(), 4_000);
+                Await.until("what may be said arrives", SOON, () -> receive(greeted) != null);
+                assertThat(receive(client)).as("an offer of DHCP").isNull();
+                assertThat(receive(ipv6Client)).as("an offer of DHCPv6").isNull();
+            }
+            assertThat(guests.count(rogue, "rogue-dhcp") - offers).isGreaterThanOrEqualTo(4);
+            assertThat(guests.count(rogue, "rogue-ra") - advertisements).isEqualTo(1);
+            assertThat(other.namespace()
+                            .run("ip", "-6", "route", "show")
+                            .orFail()
+                            .output())
+                    .as("routes")
+                    .doesNotContain(rogue.ipv6())
+                    .doesNotContain("fd99:");
+            Lease lease = TwoGuests.lease(guests.machine(), other.namespace());
+            assertThat(lease.values().get("serverid")).isEqualTo(Backend.SLIPWAY.gateway());
+            assertThat(lease.address()).isEqualTo(other.address());
+        }
+    }
+
+    /** One sends all it can, to the other and to its own gateway; the other's pings are answered soon, nearly all. */
+    @Test
+    void floodOfOneCostsTheOtherLittleTime() throws IOException {
+        for (Guest flooding : guests.both()) {
+            Guest other = guests.otherThan(flooding);
+            AtomicBoolean over = new AtomicBoolean();
+            Background<Long> flood = Background.start(new AtomicLong(), () -> flood(flooding, other.address(), over));
+            Subprocess.Result pings;
+            try {
+                pings = other.namespace()
+                        .run("ping", "-n", "-c", "100", "-i", "0.01", "-W", "1", Backend.SLIPWAY.gateway());
+            } finally {
+                over.set(true);
+            }
+            assertThat(flood.join()).as("datagrams of the flood").isGreaterThan(10_000);
+            List<Double> millis = Pattern.compile("time=([0-9.]+) ms")
+                    .matcher(pings.output())
+                    .results()
+                    .map(result -> Double.valueOf(result.group(1)))
+                    .sorted()
+                    .toList();
+            assertThat(millis).hasSizeGreaterThanOrEqualTo(99);
+            assertThat(millis.get(49)).as("half of the round trips, in ms").isLessThan(LONG_MILLIS / 10);
+            assertThat(millis.get(98)).as("the 99th of 100 round trips, in ms").isLessThan(LONG_MILLIS);
+        }
+    }
+
+    private static long flood(Guest from, String other, AtomicBoolean over) throws IOException {
+        ByteBuffer bytes = ByteBuffer.allocateDirect(1_400);
+        InetSocketAddress[] to = {new InetSocketAddress(other, 9), new InetSocketAddress(Backend.SLIPWAY.gateway(), 9)};
+        try (DatagramChannel channel = from.namespace().call(() -> DatagramChannel.open(StandardProtocolFamily.INET))) {
+            long sent = 0;
+            while (!over.get()) {
+                channel.send(bytes.clear(), to[(int) (sent++ & 1)]);
+            }
+            return sent;
+        }
+    }
+
+    private static DatagramChannel hears(Guest guest, int port) throws IOException {
+        DatagramChannel channel =
+                guest.namespace().call(() -> DatagramChannel.open().bind(new InetSocketAddress(port)));
+        channel.configureBlocking(false);
+        return channel;
+    }
+
+    private static Object receive(DatagramChannel channel) throws IOException {
+        return channel.receive(ByteBuffer.allocate(1_500));
+    }
+
+    private static String neighbour(Guest guest, String address) throws IOException {
+        return guest.namespace()
+                .run("ip", "neigh", "show", "dev", "eth0", "to", address)
+                .orFail()
+                .output();
     }
 
     @Test
     void isolatedTheyDoNotSeeEachOther() throws IOException {
-        start("--isolate");
-        assertThat(pings(tap, Backend.SLIPWAY.gateway())).isTrue();
-        assertThat(pings(stream, Backend.SLIPWAY.gateway())).isTrue();
-        assertThat(pingsInVain(tap, ofStream)).isTrue();
-        assertThat(pingsInVain(stream, ofTap)).isTrue();
-        assertThat(neighbour(stream, ofTap)).doesNotContain(TAP_MAC);
-        assertThat(status(tap)).doesNotContain("framesToVms");
-    }
-
-    /** What is told of one of the two VMs. */
-    private String status(Namespace guest) throws IOException {
-        String api = machine.apiSocket().toString();
-        String all = machine.host()
-                .run("curl", "-sS", "-m", "5", "--unix-socket", api, "http://x/v1/status")
-                .orFail()
-                .output();
-        int second = all.indexOf("\"tap:");
-        return guest == tap ? all.substring(second) : all.substring(0, second);
-    }
-
-    private long value(Namespace guest, String counter) throws IOException {
-        return Long.parseLong(status(guest).replaceAll("(?s).*\"" + counter + "\":([0-9]+).*", "$1"));
+        try (TwoGuests apart = TwoGuests.start("--isolate")) {
+            assertThat(pings(apart.tap(), Backend.SLIPWAY.gateway())).isTrue();
+            assertThat(pings(apart.stream(), Backend.SLIPWAY.gateway())).isTrue();
+            assertThat(pingsInVain(apart.tap(), apart.stream().address())).isTrue();
+            assertThat(pingsInVain(apart.stream(), apart.tap().address())).isTrue();
+            assertThat(neighbour(apart.stream(), apart.tap().address())).doesNotContain(TwoGuests.TAP_MAC);
+            assertThat(apart.status(apart.tap()).counts()).doesNotContainKey("framesToVms");
+        }
     }
 }

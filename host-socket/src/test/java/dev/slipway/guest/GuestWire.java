@@ -3,6 +3,7 @@ package dev.slipway.guest;
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.SocketAddress;
 import dev.slipway.posix.Sockets;
+import dev.slipway.wire.IpAddress;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -51,7 +52,12 @@ final class GuestWire {
 
     /** VPNKit's protocol, or HyperKit's with gvproxy, by the same handshake. */
     static Vpnkit vpnkit(Path socket, String uuid) throws IOException {
-        return new Vpnkit((SocketChannel) qemu(socket), uuid);
+        return vpnkit(socket, uuid, null);
+    }
+
+    /** The same, asking for an address in figures. */
+    static Vpnkit vpnkit(Path socket, String uuid, String preferred) throws IOException {
+        return new Vpnkit((SocketChannel) qemu(socket), uuid, preferred);
     }
 
     /**
@@ -330,7 +336,7 @@ final class GuestWire {
         private final String mac;
         private final int mtu;
 
-        private Vpnkit(SocketChannel socket, String uuid) throws IOException {
+        private Vpnkit(SocketChannel socket, String uuid, String preferred) throws IOException {
             super(socket);
             ByteBuffer init = ByteBuffer.allocate(49).order(ByteOrder.LITTLE_ENDIAN);
             init.put("VMN3T".getBytes(StandardCharsets.US_ASCII)).putInt(22).clear();
@@ -339,13 +345,17 @@ final class GuestWire {
             if (!answer.equals(init.clear()) && answer.getInt(5) != 22) {
                 throw new IOException("the backend speaks another version");
             }
-            socket.write(ByteBuffer.allocate(41)
-                    .put((byte) 1)
-                    .put(uuid.getBytes(StandardCharsets.US_ASCII))
-                    .clear());
+            ByteBuffer command = ByteBuffer.allocate(41)
+                    .put((byte) (preferred == null ? 1 : 8))
+                    .put(uuid.getBytes(StandardCharsets.US_ASCII));
+            if (preferred != null) {
+                command.order(ByteOrder.LITTLE_ENDIAN).putInt(IpAddress.parseV4(preferred));
+            }
+            socket.write(command.clear());
             ByteBuffer vif = readFully(socket, 258);
             if (vif.get(0) != 1) {
-                throw new IOException("the backend refuses");
+                throw new IOException("the backend refuses: "
+                        + StandardCharsets.US_ASCII.decode(vif.slice(2, Byte.toUnsignedInt(vif.get(1)))));
             }
             mtu = vif.getShort(1);
             byte[] bytes = new byte[6];

@@ -216,6 +216,11 @@ final class HostMachine implements AutoCloseable {
         return BackendStatus.ask(apiSocket());
     }
 
+    /** The same for one of several, the first whose channel's name begins so. */
+    BackendStatus status(String vm) throws IOException {
+        return BackendStatus.ask(apiSocket(), vm);
+    }
+
     /** A folder for files that go when the machine goes. */
     Path directory() {
         return directory;

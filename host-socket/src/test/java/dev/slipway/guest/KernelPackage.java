@@ -12,7 +12,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** An unpacked kernel package of Debian: boot/vmlinuz-* and the modules below lib/modules. */
+/** An unpacked kernel package of Debian, boot/vmlinuz-* and the modules below lib/modules, or the like. */
 final class KernelPackage {
 
     private static final Pattern MODULE = Pattern.compile("(.+)\\.ko(\\.xz|\\.gz|\\.zst)?");
@@ -23,7 +23,12 @@ final class KernelPackage {
     private final Map<String, Path> modules = new HashMap<>();
 
     KernelPackage(Path root) throws IOException {
-        image = findImage(root).orElseThrow(() -> new IOException("no boot/vmlinuz-* below " + root));
+        this(findImage(root).orElseThrow(() -> new IOException("no boot/vmlinuz-* below " + root)), root);
+    }
+
+    /** A kernel whose image is elsewhere than its modules. */
+    KernelPackage(Path image, Path root) throws IOException {
+        this.image = image;
         try (Stream<Path> files = Files.walk(root)) {
             files.forEach(file -> {
                 Matcher matcher = MODULE.matcher(file.getFileName().toString());

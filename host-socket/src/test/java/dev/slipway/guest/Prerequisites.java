@@ -45,11 +45,30 @@ final class Prerequisites {
         }
     }
 
-    /** Why there can be no guest in QEMU here, if there cannot. */
-    static Optional<String> missingForQemu() {
+    /** Why there can be no guest of User Mode Linux here, if there cannot. */
+    static Optional<String> missingForUserModeLinux() {
+        if (find("linux.uml").isEmpty() || !Files.isDirectory(UserModeMachine.MODULES)) {
+            return Optional.of("no program linux.uml, or not its modules (Debian: user-mode-linux)");
+        }
+        return missingForFirstFiles();
+    }
+
+    private static Optional<String> missingForFirstFiles() {
         if (!System.getProperty("os.name").equals("Linux")
                 || !System.getProperty("os.arch").equals("amd64")) {
             return Optional.of("the guest kernel and busybox are those of Linux on amd64");
+        }
+        Optional<Path> busybox = find("busybox");
+        return busybox.isEmpty() || !isStatic(busybox.get())
+                ? Optional.of("no statically linked busybox on the path (Debian: busybox-static)")
+                : Optional.empty();
+    }
+
+    /** Why there can be no guest in QEMU here, if there cannot. */
+    static Optional<String> missingForQemu() {
+        Optional<String> missing = missingForFirstFiles();
+        if (missing.isPresent()) {
+            return missing;
         }
         if (find("qemu-system-x86_64").isEmpty()) {
             return Optional.of("no program qemu-system-x86_64 on the path");
@@ -57,10 +76,6 @@ final class Prerequisites {
         String version = qemuVersion();
         if (!version.matches("(7\\.([2-9]|\\d\\d)|[89]\\.|\\d\\d+\\.).*")) {
             return Optional.of("-netdev stream needs QEMU 7.2 or newer; this is " + version);
-        }
-        Optional<Path> busybox = find("busybox");
-        if (busybox.isEmpty() || !isStatic(busybox.get())) {
-            return Optional.of("no statically linked busybox on the path (Debian: busybox-static)");
         }
         if (System.getenv(QemuMachine.KERNEL_VARIABLE) == null) {
             return Optional.of(QemuMachine.KERNEL_VARIABLE

@@ -57,7 +57,7 @@ class QemuGuestTest {
             assertThat(first.said("up")).isEqualTo(servers.digest());
 
             Console second = machine.run(
-                    host.host(), host.socket(), QemuMachine.LEASE + "ping -c 2 " + BACKEND.host(), SECOND_RUN);
+                    host.host(), host.socket(), FirstFiles.LEASE + "ping -c 2 " + BACKEND.host(), SECOND_RUN);
             assertThat(second.said("exit")).as("exit status of %s", second).isEqualTo("0");
             assertThat(second.said("lease")).as("the lease after a restart").isEqualTo(lease);
         }
@@ -123,8 +123,8 @@ class QemuGuestTest {
             String base = "http://" + BACKEND.host() + ":" + web.getAddress().getPort();
             return """
                 %sif [ $(wget -q -O - %s/starts) = 2 ]; then echo "@@ boot again"; exit 0; fi
-                """.formatted(QemuMachine.LEASE, base)
-                    + commands().replace(QemuMachine.LEASE, "")
+                """.formatted(FirstFiles.LEASE, base)
+                    + commands().replace(FirstFiles.LEASE, "")
                     + """
                     ip link set eth0 down
                     rmmod virtio_net
@@ -133,13 +133,13 @@ class QemuGuestTest {
                     %sping -c 2 %s
                     echo "@@ driver again"
                     reboot -f
-                    """.formatted(QemuMachine.LEASE, BACKEND.host());
+                    """.formatted(FirstFiles.LEASE, BACKEND.host());
         }
 
         String commands() throws IOException {
             int webPort = web.getAddress().getPort();
             int uploadPort = ((InetSocketAddress) uploads.getLocalAddress()).getPort();
-            return QemuMachine.LEASE + """
+            return FirstFiles.LEASE + """
                 ping -c 2 %1$s
                 nslookup -type=a %2$s
                 wget -q -O /tmp/bulk http://%2$s:%3$d/bulk

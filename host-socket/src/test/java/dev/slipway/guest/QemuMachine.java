@@ -1,21 +1,16 @@
 package dev.slipway.guest;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/**
- * A virtual machine of QEMU with Debian's cloud kernel and a first file system of busybox alone. It runs a list of shell
- * commands, says on its serial console how they ended, and powers off.
- */
+/** A virtual machine of QEMU with Debian's cloud kernel and {@link FirstFiles}. */
 final class QemuMachine {
 
     /** Names the folder of an unpacked linux-image-*-cloud-amd64 package. */
@@ -23,36 +18,6 @@ final class QemuMachine {
 
     private static final String MAC = "5a:94:ef:e4:0c:aa";
     private static final Duration FIRST_WORD = Duration.ofSeconds(20);
-    private static final String INIT = """
-        #!/bin/busybox sh
-        /bin/busybox mkdir -p /proc /sys /tmp /etc
-        /bin/busybox --install -s /bin
-        export PATH=/bin
-        mount -t proc proc /proc
-        mount -t sysfs sys /sys
-        mount -t devtmpfs dev /dev
-        echo "@@ up"
-        for module in $(cat /modules/order); do insmod /modules/$module || echo "@@ module-failed $module"; done
-        tries=0
-        while [ ! -e /sys/class/net/eth0 ] && [ $tries -lt 50 ]; do usleep 100000; tries=$((tries + 1)); done
-        ip link set lo up
-        ip link set eth0 up
-        sh -e /commands
-        echo "@@ exit $?"
-        poweroff -f
-        """;
-    private static final String DHCP_SCRIPT = """
-        #!/bin/sh
-        case $1 in bound) ;; *) exit 0 ;; esac
-        ip address add $ip/$mask dev $interface
-        ip link set $interface mtu $mtu
-        ip route add default via $router
-        for d in $dns; do echo "nameserver $d"; done > /etc/resolv.conf
-        echo "@@ lease $ip $router $dns $mtu"
-        """;
-    /** The guest's commands start with this: a lease, or the end. */
-    static final String LEASE = "udhcpc -i eth0 -f -n -q -t 10 -T 1 -O mtu -s /dhcp.sh\n";
-
     private final KernelPackage kernel;
     private final Path directory;
     private final Attachment attachment;
@@ -105,7 +70,7 @@ final class QemuMachine {
     /** Starts the machine, lets it run the commands and waits for its end. */
     Console run(Namespace host, Path socket, String commands, Duration timeout) throws IOException {
         Path files = directory.resolve("initramfs.gz");
-        writeFiles(files, commands);
+        FirstFiles.write(files, kernel, commands);
         if (useKvm) {
             Optional<Console> console = tryRun(host, command(socket, files, "kvm"), timeout);
             if (console.isPresent()) {
@@ -151,33 +116,12 @@ final class QemuMachine {
         return words;
     }
 
-    private void writeFiles(Path file, String commands) throws IOException {
-        CpioArchive archive = new CpioArchive();
-        archive.addDirectory("bin");
-        archive.addDirectory("dev");
-        archive.addDirectory("modules");
-        archive.addDevice("dev/console", 5, 1);
-        archive.addFile(
-                "bin/busybox", Files.readAllBytes(Prerequisites.find("busybox").orElseThrow()));
-        Map<String, byte[]> modules = kernel.modulesInOrder("virtio_pci", "virtio_net");
-        modules.forEach((name, content) -> archive.addFile("modules/" + name, content));
-        archive.addFile("modules/order", ascii(String.join("\n", modules.keySet())));
-        archive.addFile("init", ascii(INIT));
-        archive.addFile("dhcp.sh", ascii(DHCP_SCRIPT));
-        archive.addFile("commands", ascii(commands));
-        archive.writeTo(file);
-    }
-
     /** The device alone proves little: without these flags of the processor a guest may hang in its first steps. */
     private static boolean isKvmLikely() throws IOException {
         return Files.isWritable(Path.of("/dev/kvm"))
                 && Pattern.compile("^flags.*\\b(vmx|svm)\\b", Pattern.MULTILINE)
                         .matcher(Files.readString(Path.of("/proc/cpuinfo")))
                         .find();
-    }
-
-    private static byte[] ascii(String text) {
-        return text.getBytes(StandardCharsets.US_ASCII);
     }
 
     /**
