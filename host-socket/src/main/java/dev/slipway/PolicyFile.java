@@ -25,8 +25,8 @@ import org.snakeyaml.engine.v2.nodes.SequenceNode;
 import org.snakeyaml.engine.v2.nodes.Tag;
 
 /**
- * Reads the file of {@code --policy}: {@code default}, perhaps {@code dns}, and a list of {@code rules}, of which the
- * first that fits decides. It is refused as a whole if anything in it cannot be.
+ * Reads the file of {@code --policy}: {@code default}, perhaps {@code dns} and {@code web}, and a list of {@code rules},
+ * of which the first that fits decides. It is refused as a whole if anything in it cannot be.
  */
 final class PolicyFile {
 
@@ -77,7 +77,7 @@ final class PolicyFile {
     }
 
     private EgressPolicy policy(MappingNode root) throws SettingsException {
-        Map<String, Node> keys = keys(root, Set.of("default", "dns", "rules"));
+        Map<String, Node> keys = keys(root, Set.of("default", "dns", "web", "rules"));
         Node rest = keys.get("default");
         if (rest == null) {
             throw at(root, "default: is missing; it says what becomes of what no rule is about: allow or deny");
@@ -85,6 +85,8 @@ final class PolicyFile {
         boolean allowRest = choice("default", rest, ALLOW, DENY).equals(ALLOW);
         Node dns = keys.get("dns");
         boolean allNames = dns != null && choice("dns", dns, "any", "listed").equals("any");
+        Node web = keys.get("web");
+        boolean webNames = web != null && choice("web", web, "any", "listed").equals("listed");
         List<Rule> rules = new ArrayList<>();
         Node list = keys.get("rules");
         if (list != null) {
@@ -98,7 +100,7 @@ final class PolicyFile {
         if (rules.size() > MAX_RULES) {
             throw at(root, "rules: " + rules.size() + " rules, the limit is " + MAX_RULES);
         }
-        return new EgressPolicy(allowRest, allNames, rules);
+        return new EgressPolicy(allowRest, allNames, webNames, rules);
     }
 
     private Rule rule(Node node) throws SettingsException {

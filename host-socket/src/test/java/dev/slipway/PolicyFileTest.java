@@ -63,6 +63,13 @@ class PolicyFileTest {
         return egress.admits(IpAddress.ofV4(IpAddress.parseV4(address)), protocol, port);
     }
 
+    @Test
+    void whetherConnectionsOfTheWebAreLookedIntoIsSaid() throws Exception {
+        assertThat(policy("default: deny").webNames()).isFalse();
+        assertThat(policy("default: deny\nweb: any").webNames()).isFalse();
+        assertThat(policy("default: deny\nweb: listed").webNames()).isTrue();
+    }
+
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
@@ -72,6 +79,7 @@ class PolicyFileTest {
                 "default: maybe                                      | :1 | 'maybe' is none of allow, deny",
                 "default: deny\\nrule: []                            | :2 | rule: unknown key",
                 "default: deny\\ndefault: allow                      | :2 | given twice",
+                "default: deny\\nweb: names                          | :2 | 'names' is none of any, listed",
                 "default: deny\\nrules: 5                            | :2 | must be a list",
                 "default: deny\\nrules: [7]                          | :2 | a rule must be like",
                 "default: deny\\nrules:\\n  - ports: 5               | :3 | either allow or deny",

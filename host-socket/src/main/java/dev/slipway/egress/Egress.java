@@ -115,6 +115,25 @@ public final class Egress {
     }
 
     /**
+     * Whether a connection of the web to an address that is admitted has to say for which host it is, because no rule
+     * about the address itself decides.
+     */
+    public boolean asksForName(IpAddress destination, Protocol protocol, int port) {
+        EgressPolicy now = policy.get();
+        return now.webNames()
+                && now.asksForName(vm, destination, names.of(destination, clock.getAsLong()), protocol, port);
+    }
+
+    /** Whether one may be for no host in particular. */
+    public boolean admitsNameless() {
+        boolean admitted = policy.get().allowRest();
+        if (!admitted) {
+            denied++;
+        }
+        return admitted;
+    }
+
+    /**
      * Puts the policy before a resolver: names that may not be asked for are REFUSED, answers are remembered.
      *
      * @param later runs what is not to happen within a call, on the same thread

@@ -10,12 +10,14 @@ import java.util.Set;
  *
  * @param allowRest whether what no rule is about is allowed
  * @param allNames whether names may be asked for that no rule allows
+ * @param webNames whether a connection of the web must say for which host it is, unless a rule about its address decides;
+ *     and that host must be allowed
  * @param rules in their order
  */
-public record EgressPolicy(boolean allowRest, boolean allNames, List<Rule> rules) {
+public record EgressPolicy(boolean allowRest, boolean allNames, boolean webNames, List<Rule> rules) {
 
     /** Allows everything, and nothing has to be looked at. */
-    public static final EgressPolicy OPEN = new EgressPolicy(true, true, List.of());
+    public static final EgressPolicy OPEN = new EgressPolicy(true, true, false, List.of());
 
     /** Protocols that a rule can be about. */
     public enum Protocol {
@@ -86,6 +88,19 @@ public record EgressPolicy(boolean allowRest, boolean allNames, List<Rule> rules
             }
         }
         return allowRest;
+    }
+
+    /** Whether a connection of the web to an address has to say for which host it is. */
+    boolean asksForName(String vm, IpAddress destination, List<String> names, Protocol protocol, int port) {
+        if (!webNames) {
+            return false;
+        }
+        for (Rule rule : rules) {
+            if (rule.isFor(vm) && rule.isAbout(protocol, port) && isTo(rule, destination, names)) {
+                return !rule.to().matchesAddress(destination, 0);
+            }
+        }
+        return true;
     }
 
     private static boolean isTo(Rule rule, IpAddress destination, List<String> names) {

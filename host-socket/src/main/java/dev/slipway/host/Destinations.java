@@ -218,6 +218,16 @@ final class Destinations implements DialPolicy {
     }
 
     @Override
+    public boolean asksForName(IpAddress destination, int port) {
+        return egress.asksForName(destination, Protocol.TCP, port);
+    }
+
+    @Override
+    public boolean admitsNameless() {
+        return egress.admitsNameless();
+    }
+
+    @Override
     public IpAddress onHost(IpAddress destination) {
         return onHost(destination, judge(destination));
     }

@@ -13,6 +13,12 @@ public interface DialPolicy {
     /** Whether a guest may reach a TCP port of a host that is known by its name. */
     boolean admitsName(String name, int port);
 
+    /** Whether a connection of the web to an address has to say for which host it is. */
+    boolean asksForName(IpAddress destination, int port);
+
+    /** Whether such a one may be for no host in particular. */
+    boolean admitsNameless();
+
     /** The address to dial for one that a guest may reach. */
     IpAddress onHost(IpAddress destination);
 

@@ -147,7 +147,8 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
         if (head.hasToken("Connection", "upgrade") && !head.hasToken("Upgrade", "h2c")) {
             upgrade = head.all("Upgrade");
         }
-        Optional<ProxyRoute> found = ProxyRoute.find(context, Kind.HTTP, target.target());
+        boolean refused = dialled.isPresent() && !context.maySpeakTo(dialled.get(), target.target());
+        Optional<ProxyRoute> found = refused ? Optional.empty() : ProxyRoute.find(context, Kind.HTTP, target.target());
         if (found.isEmpty()) {
             refusedByList(target.target());
             return;
@@ -227,7 +228,9 @@ final class HttpFlow implements GuestStream.Service, Upstream.Owner {
     private void prepareHead(HttpHead head, ProxyRoute found, Way wanted) {
         head.remove("Proxy-Authorization");
         head.removeHopByHop();
-        if (wanted == Way.FORWARD || dialled.isEmpty() || !head.has("Host")) {
+        // What was judged is what the other end reads, whatever stands in Host beside a URL (RFC 9112, section 3.2.2).
+        boolean isUrl = !head.target().startsWith("/") && !head.target().equals("*");
+        if (wanted == Way.FORWARD || isUrl || !head.has("Host")) {
             head.setFirst("Host", target.hostField());
         }
         if (wanted == Way.FORWARD) {

@@ -75,6 +75,19 @@ record ProxyContext(
         return () -> timer.cancel(false);
     }
 
+    /**
+     * Whether the policy lets the guest speak to a host by a connection of the web.
+     *
+     * @param dialled by which address it was made
+     * @param host for which it is, by its first bytes
+     */
+    boolean maySpeakTo(Target dialled, Target host) {
+        if (!policy.asksForName(dialled.address().orElseThrow(), dialled.port())) {
+            return true;
+        }
+        return host.hasName() ? policy.admitsName(host.name(), dialled.port()) : policy.admitsNameless();
+    }
+
     /** Whether a destination is one that no proxy can lead to. */
     boolean isNear(Target target) {
         return target.hasName() && names.isLocal(target.name())

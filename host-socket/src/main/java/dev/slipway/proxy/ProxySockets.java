@@ -61,7 +61,8 @@ public final class ProxySockets implements HostSockets, AutoCloseable {
         if (destination.equals(gateway)) {
             return connectToGateway(settings, destination, port, hopLimit, listener);
         }
-        if (!settings.concerns(port) || goesDirect(settings, destination, port)) {
+        if (!isLookedInto(settings, destination, port)
+                && (!settings.concerns(port) || goesDirect(settings, destination, port))) {
             return sockets.connect(destination, port, hopLimit, listener);
         }
         GuestStream stream = new GuestStream(context, listener);
@@ -73,6 +74,13 @@ public final class ProxySockets implements HostSockets, AutoCloseable {
             Tunnel.dial(context, stream, false, dialer, route, target);
         }
         return stream;
+    }
+
+    /** Whether the policy wants to know for which host a connection is that may go to that address. */
+    private boolean isLookedInto(ProxySettings settings, IpAddress destination, int port) {
+        return settings.isWebPort(port)
+                && context.policy().asksForName(destination, port)
+                && context.policy().refusal(destination, port).isEmpty();
     }
 
     /** Whether the address alone decides that no proxy is concerned. */

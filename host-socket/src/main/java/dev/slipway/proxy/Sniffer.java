@@ -128,7 +128,8 @@ final class Sniffer implements GuestStream.Service {
 
     private void tunnel(Kind kind, Target target) {
         finish();
-        Optional<ProxyRoute> route = ProxyRoute.find(context, kind, target);
+        Optional<ProxyRoute> route =
+                context.maySpeakTo(dialled, target) ? ProxyRoute.find(context, kind, target) : Optional.empty();
         if (route.isEmpty()) {
             stream.abort();
         } else {

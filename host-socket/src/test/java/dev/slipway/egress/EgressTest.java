@@ -31,7 +31,7 @@ class EgressTest {
 
     private static EgressPolicy allowing(String pattern) {
         Rule rule = new Rule(true, HostPatterns.parse(pattern), List.of(), EnumSet.allOf(Protocol.class), Set.of());
-        return new EgressPolicy(false, false, List.of(rule));
+        return new EgressPolicy(false, false, false, List.of(rule));
     }
 
     /** A resolver that gives every name one address, for a minute. */
@@ -68,7 +68,7 @@ class EgressTest {
         assertThat(ask("secret.example.net")).isEqualTo(DnsMessage.REFUSED);
         assertThat(asked).isZero();
         assertThat(egress.namesRefused()).isEqualTo(1);
-        policy = new EgressPolicy(false, true, policy.rules());
+        policy = new EgressPolicy(false, true, false, policy.rules());
         assertThat(ask("secret.example.net")).isEqualTo(DnsMessage.NOERROR);
         assertThat(admits()).as("an address of a name that no rule allows").isFalse();
     }
@@ -103,6 +103,24 @@ class EgressTest {
     void namesAreJudgedForThoseWhoReadThem() {
         assertThat(egress.admitsName("www.example.com", Protocol.TCP, 443)).isTrue();
         assertThat(egress.admitsName("www.example.net", Protocol.TCP, 443)).isFalse();
+    }
+
+    @Test
+    void aConnectionOfTheWebIsAskedForItsHostUnlessItsAddressDecides() {
+        Rule address =
+                new Rule(true, HostPatterns.parse("198.51.100.8"), List.of(), EnumSet.of(Protocol.TCP), Set.of());
+        List<Rule> rules = List.of(address, policy.rules().getFirst());
+        policy = new EgressPolicy(false, false, true, rules);
+        ask("www.example.com");
+        assertThat(egress.asksForName(ADDRESS, Protocol.TCP, 443)).isTrue();
+        assertThat(egress.asksForName(IpAddress.ofV4(0xC633_6408), Protocol.TCP, 443))
+                .isFalse();
+        assertThat(egress.admitsNameless()).isFalse();
+        assertThat(egress.denied()).isEqualTo(1);
+        policy = new EgressPolicy(true, true, true, rules);
+        assertThat(egress.admitsNameless()).isTrue();
+        policy = new EgressPolicy(false, false, false, rules);
+        assertThat(egress.asksForName(ADDRESS, Protocol.TCP, 443)).isFalse();
     }
 
     @Test

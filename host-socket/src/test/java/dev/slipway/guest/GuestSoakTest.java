@@ -31,7 +31,7 @@ class GuestSoakTest {
     private static final Duration QUIET = Duration.ofSeconds(190);
 
     /** Until sockets to name servers and of the API, which no counter tells of, are closed. */
-    private static final int SETTLING_SECONDS = 10;
+    private static final int SETTLING_SECONDS = 15;
 
     private static final int IDLE_SECONDS = 20;
     private static final long MAY_GROW_RESIDENT = 24 * MIB;

@@ -40,6 +40,9 @@ final class ProxyRig implements AutoCloseable {
     final Map<String, String> names = new ConcurrentHashMap<>();
     final Set<String> near = ConcurrentHashMap.newKeySet();
     final Map<String, ConnectFailure> refused = new ConcurrentHashMap<>();
+    /** Addresses whose connections must say for which host they are; for none in particular they may not be. */
+    final Set<String> askedForNames = ConcurrentHashMap.newKeySet();
+
     final Queue<String> direct = new ConcurrentLinkedQueue<>();
     final Queue<String> asked = new ConcurrentLinkedQueue<>();
     final QueueBudget budget = new QueueBudget(64 << 20);
@@ -112,6 +115,16 @@ final class ProxyRig implements AutoCloseable {
         @Override
         public boolean admitsName(String name, int port) {
             return !refused.containsKey(name);
+        }
+
+        @Override
+        public boolean asksForName(IpAddress destination, int port) {
+            return askedForNames.contains(destination.toString());
+        }
+
+        @Override
+        public boolean admitsNameless() {
+            return false;
         }
 
         @Override
