@@ -14,6 +14,7 @@ import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Pattern;
@@ -33,6 +34,8 @@ class GuestSwitchTest {
     private static final int MIB = 1 << 20;
     private static final Duration SOON = Duration.ofSeconds(10);
     private static final String GATEWAY_MAC = "5a:94:ef:e4:0c:dd";
+    private static final String GATEWAY_IPV6 = "fe80::1";
+    private static final String GATEWAY_IPV6_OF_THE_NETWORK = "fd65::1";
 
     /** Far more than all that may be queued takes, on a busy machine too. */
     private static final double LONG_MILLIS = 1_000;
@@ -139,6 +142,34 @@ class GuestSwitchTest {
     }
 
     @Test
+    void neitherTakesTheOthersIpv6AddressOrTheRouters() throws IOException {
+        for (Guest thief : guests.both()) {
+            Guest other = guests.otherThan(thief);
+            Await.until("the router is known", SOON, () -> pings(other, "-6", GATEWAY_IPV6 + "%eth0"));
+            assertThat(pings(other, "-6", thief.ipv6() + "%eth0")).isTrue();
+            // An address is whose used it first.
+            assertThat(pings(other, "-6", "-I", other.ipv6OfTheNetwork(), GATEWAY_IPV6_OF_THE_NETWORK))
+                    .isTrue();
+            RogueSender rogue = new RogueSender(thief.namespace());
+            Map<String, String> claims = Map.of(
+                    GATEWAY_IPV6, other.ipv6(),
+                    other.ipv6OfTheNetwork(), GATEWAY_IPV6,
+                    // Asks all for an address that nobody has.
+                    other.ipv6(), "fe80::dead");
+            for (Map.Entry<String, String> claim : claims.entrySet()) {
+                long dropped = guests.count(thief, "spoof");
+                thief.namespace().ip("address add " + claim.getKey() + "/64 dev eth0 nodad");
+                rogue.speakFrom(claim.getKey(), claim.getValue());
+                Await.until(claim + " is dropped", SOON, () -> guests.count(thief, "spoof") > dropped);
+                thief.namespace().ip("address del " + claim.getKey() + "/64 dev eth0");
+            }
+            assertThat(neighbour(other, GATEWAY_IPV6)).contains(GATEWAY_MAC);
+            assertThat(neighbour(other, thief.ipv6())).contains(thief.mac());
+            assertThat(pings(other, "-6", GATEWAY_IPV6 + "%eth0")).isTrue();
+        }
+    }
+
+    @Test
     void withTheOthersMacAddressNothingOfAGuestIsHeard() throws IOException {
         Guest tap = guests.tap();
         assertThat(pings(guests.stream(), Backend.SLIPWAY.gateway())).isTrue();
@@ -193,7 +224,7 @@ class GuestSwitchTest {
             Subprocess.Result pings;
             try {
                 pings = other.namespace()
-                        .run("ping", "-n", "-c", "100", "-i", "0.01", "-W", "1", Backend.SLIPWAY.gateway());
+                        .run("ping", "-n", "-c", "100", "-i", "0.005", "-W", "1", Backend.SLIPWAY.gateway());
             } finally {
                 over.set(true);
             }

@@ -84,6 +84,15 @@ final class RogueSender {
         });
     }
 
+    /** Speaks to a port of the other's by IPv6 from an address, of its own or not. */
+    void speakFrom(String claimed, String other) throws IOException {
+        guest.call(() -> {
+            try (DatagramChannel channel = DatagramChannel.open().bind(new InetSocketAddress(scoped(claimed), 0))) {
+                return channel.send(ByteBuffer.allocate(1), new InetSocketAddress(scoped(other), 9));
+            }
+        });
+    }
+
     /** What may be said: it comes behind all that was said before. */
     void greet(String other, int port) throws IOException {
         send(0, "hello".getBytes(StandardCharsets.US_ASCII), new InetSocketAddress(other, port));

@@ -30,6 +30,11 @@ final class TwoGuests implements AutoCloseable {
         String ipv6() {
             return "fe80::" + interfaceId;
         }
+
+        /** Its address in the network, if that has IPv6. */
+        String ipv6OfTheNetwork() {
+            return "fd65::" + interfaceId;
+        }
     }
 
     private TwoGuests(HostMachine machine, Guest tap, Guest stream) {
