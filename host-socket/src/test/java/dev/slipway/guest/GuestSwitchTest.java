@@ -152,10 +152,13 @@ class GuestSwitchTest {
                     .isTrue();
             RogueSender rogue = new RogueSender(thief.namespace());
             Map<String, String> claims = Map.of(
-                    GATEWAY_IPV6, other.ipv6(),
-                    other.ipv6OfTheNetwork(), GATEWAY_IPV6,
+                    GATEWAY_IPV6,
+                    other.ipv6(),
+                    other.ipv6OfTheNetwork(),
+                    GATEWAY_IPV6,
                     // Asks all for an address that nobody has.
-                    other.ipv6(), "fe80::dead");
+                    other.ipv6(),
+                    "fe80::dead");
             for (Map.Entry<String, String> claim : claims.entrySet()) {
                 long dropped = guests.count(thief, "spoof");
                 thief.namespace().ip("address add " + claim.getKey() + "/64 dev eth0 nodad");
