@@ -251,8 +251,7 @@ public final class SystemCallFilter {
         }
         judgeSockets();
         // A new process is refused, a new thread is not. What clone3 is asked for lies where no filter can look, so it
-        // is
-        // as if it were not there, and libc asks by clone.
+        // is as if it were not there, and libc asks by clone.
         judge(Judged.CLONE, 4);
         add(LOAD, 0, 0, FIRST);
         add(JUMP_IF_ANY, 0, 1, CLONE_THREAD);
