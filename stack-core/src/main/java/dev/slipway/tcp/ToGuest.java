@@ -26,8 +26,11 @@ import java.lang.foreign.MemorySegment;
  */
 final class ToGuest {
 
-    /** What one flow may send in one turn, so that others get theirs. */
-    static final int TURN_BUDGET = 512 << 10;
+    /**
+     * What one flow may send in one turn, so that others get theirs, and that it is on its way to the guest while it is
+     * still in the cache that it was copied through.
+     */
+    static final int TURN_BUDGET = 256 << 10;
 
     /** After so many time-outs in a row the guest is taken for gone: a quarter of an hour (RFC 9293, section 3.8.3). */
     static final int MAX_TIMEOUTS = 15;
@@ -224,6 +227,10 @@ final class ToGuest {
             repair();
         }
         int budget = Math.clamp(share, mss, TURN_BUDGET);
+        if (budget > unit) {
+            // Each piece costs a look at the host's queue, however short it is.
+            budget -= budget % unit;
+        }
         while (budget > 0) {
             int sent = transmitUnit(budget, now);
             if (sent <= 0) {
