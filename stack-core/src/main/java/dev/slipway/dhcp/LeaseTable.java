@@ -1,30 +1,23 @@
 package dev.slipway.dhcp;
 
+import dev.slipway.dhcp.LeaseEntry.Loss;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.MacAddress;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntConsumer;
-import java.util.regex.Pattern;
 
 /**
  * Which address of a subnet belongs to which MAC address. Shared by the stacks of a process and its control API, hence
  * locked; no packet but the first of a guest and those of DHCP come here.
  *
- * <p>The pool is the subnet from {@link StackSettings#firstGuest} on, without the broadcast address and the stack's own
- * addresses. New clients get the lowest address never used, then what was offered in vain, then the one that was given up
- * longest ago, then the oldest offer, then the oldest quarantine; but when most addresses are on offer, as in a flood of
- * invented clients, offers give way before an address is lost that somebody had. What is bound, claimed or reserved is
- * never taken from its owner.
+ * <p>{@link AddressPool} knows which addresses there are and which is next, {@link AddressOwners} whose they are, {@link
+ * GuestNames} what their owners are called, {@link GuestShares} how many a guest may have. Here is what a client may ask
+ * for, and what is counted.
  *
  * <p>Times are nanoseconds on any clock that only goes forward, the same for all callers.
  */
@@ -49,23 +42,13 @@ public final class LeaseTable {
     /** How many addresses are in use or remembered at most, however large the subnet is. */
     public static final int MAX_LEASES = 4_096;
 
-    private static final Pattern LABEL = Pattern.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?");
-
-    /** The holder of what was given to no guest in particular. */
-    private static final int NOBODY = 0;
-
-    private final StackSettings settings;
     private final DhcpSettings dhcp;
     private final Ipv6Addresses ipv6;
-    private final Set<Integer> holders = new HashSet<>();
-    private final Map<Integer, Entry> entries = new HashMap<>();
-    private final Map<Long, Entry> leased = new HashMap<>();
-    private final Map<Long, Integer> claimsOf = new HashMap<>();
-    private final Map<String, Entry> named = new HashMap<>();
-    private int neverUsed;
-    private int lastHolder = NOBODY;
+    private final AddressOwners owners = new AddressOwners();
+    private final GuestNames names = owners.names();
+    private final AddressPool pool;
+    private final GuestShares shares;
     private long version;
-    private IntConsumer lost = address -> {};
 
     private long offered;
     private long committed;
@@ -78,35 +61,6 @@ public final class LeaseTable {
     private long nameConflicts;
     private long evicted;
 
-    /** How willingly an address is given to a new client, best first; from {@link #OWNED} on it is not. */
-    private static final int SPENT = 0;
-
-    private static final int OFFERED_IN_FLOOD = 1;
-    private static final int REMEMBERED = 2;
-    private static final int OFFERED = 3;
-    private static final int RESTING = 4;
-    private static final int OWNED = 5;
-
-    /** One address that was ever used. */
-    private static final class Entry {
-        final int address;
-        long mac;
-        Lease.State state = Lease.State.FREE;
-        long expires;
-        boolean reserved;
-        boolean everBound;
-        /** Whether its owner was seen to use it. */
-        boolean used;
-        /** The guest that got it, or {@link #NOBODY}. */
-        int holder = NOBODY;
-
-        String name = "";
-
-        Entry(int address) {
-            this.address = address;
-        }
-    }
-
     public LeaseTable(StackSettings settings) {
         this(settings, DhcpSettings.NONE);
     }
@@ -117,10 +71,10 @@ public final class LeaseTable {
      * @throws IllegalArgumentException if one is not for guests, or a MAC address has two
      */
     public LeaseTable(StackSettings settings, DhcpSettings dhcp) {
-        this.settings = settings;
         this.dhcp = dhcp;
         this.ipv6 = new Ipv6Addresses(settings.ipv6());
-        this.neverUsed = settings.firstGuest();
+        this.pool = new AddressPool(settings, owners::disown);
+        this.shares = new GuestShares(pool, this::evict);
         dhcp.reserved().forEach(this::reserve);
     }
 
@@ -129,7 +83,7 @@ public final class LeaseTable {
      * is used; the listener is called with the table locked, from any thread, and must not call back.
      */
     public void whenLost(IntConsumer listener) {
-        lost = listener;
+        owners.whenLost(listener);
     }
 
     /** The same of IPv6. */
@@ -143,25 +97,22 @@ public final class LeaseTable {
     }
 
     /**
-     * A guest is there to ask for addresses. All guests have equal shares of the pool: one that has its share gets another
-     * address only in place of one that it has but never used. So no guest can take the network from the others, whatever
-     * MAC addresses it makes up.
+     * A guest is there to ask for addresses; from now on it has an equal share of the pool.
      *
      * @return what to call it in {@link #offer}, {@link #commit}, {@link #claim} and {@link #leave}
      */
     public synchronized int join() {
-        holders.add(++lastHolder);
-        return lastHolder;
+        return shares.join();
     }
 
     /** A guest is gone: addresses that it used without asking are free again. It may come back. */
     public synchronized void leave(int holder, long nowNanos) {
         ipv6.leave(holder);
-        List<Entry> claims = entries.values().stream()
+        List<LeaseEntry> claims = pool.entries().stream()
                 .filter(entry -> entry.state == Lease.State.CLAIMED && entry.holder == holder)
                 .toList();
         claims.forEach(entry -> {
-            unclaim(entry);
+            owners.forget(entry);
             free(entry, nowNanos);
         });
         released += claims.size();
@@ -170,58 +121,15 @@ public final class LeaseTable {
     /** A guest will not come back: the others' shares grow. */
     public synchronized void forget(int holder, long nowNanos) {
         leave(holder, nowNanos);
-        holders.remove(holder);
+        shares.forget(holder);
     }
 
-    private void unclaim(Entry entry) {
-        claimsOf.computeIfPresent(entry.mac, (owner, claims) -> claims > 1 ? claims - 1 : null);
-        leased.remove(entry.mac, entry);
-    }
-
-    /** How many addresses a guest may have. */
-    private int share() {
-        long pool = Integer.toUnsignedLong(settings.broadcast()) - Integer.toUnsignedLong(settings.firstGuest());
-        for (int own : new int[] {settings.gateway(), settings.host()}) {
-            pool -= settings.contains(own) && Integer.compareUnsigned(own, settings.firstGuest()) >= 0 ? 1 : 0;
-        }
-        return (int) Math.max(1, Math.min(pool, MAX_LEASES) / Math.max(1, holders.size()));
-    }
-
-    /**
-     * Sees to it that a guest may have one more address: if it has its share, the one that it got longest ago of those it
-     * never used goes.
-     *
-     * @return false if it uses all of them
-     */
-    private boolean makeRoom(int holder, Entry wanted, long now) {
-        if (holder == NOBODY || wanted != null && wanted.holder == holder && wanted.state != Lease.State.FREE) {
-            return true;
-        }
-        int held = 0;
-        Entry oldest = null;
-        for (Entry entry : entries.values()) {
-            if (entry.holder == holder && !entry.reserved && rank(entry, now, false) >= OFFERED) {
-                held++;
-                boolean unused = !entry.used && entry.state != Lease.State.CLAIMED;
-                if (unused && entry != wanted && (oldest == null || entry.expires - oldest.expires < 0)) {
-                    oldest = entry;
-                }
-            }
-        }
-        if (held < share()) {
-            return true;
-        }
-        if (oldest == null) {
-            return false;
-        }
+    private void evict(LeaseEntry entry, long now) {
         evicted++;
-        leased.remove(oldest.mac, oldest);
-        unname(oldest);
-        oldest.state = Lease.State.FREE;
-        oldest.everBound = false;
-        oldest.expires = now;
-        lost.accept(oldest.address);
-        return true;
+        owners.disown(entry);
+        entry.state = Lease.State.FREE;
+        entry.everBound = false;
+        entry.expires = now;
     }
 
     /**
@@ -231,12 +139,12 @@ public final class LeaseTable {
      */
     public synchronized void reserve(int address, long mac) {
         String pair = IpAddress.toString(address) + " for " + MacAddress.toString(mac);
-        if (!isUsable(address)) {
+        if (!pool.isUsable(address)) {
             throw new IllegalArgumentException("cannot reserve " + pair + ": it is not an address for guests");
         }
-        Entry entry = entries.get(address);
-        Entry other = leased.get(mac);
-        if (entry != null && isOwned(entry) && entry.mac != mac) {
+        LeaseEntry entry = pool.known(address);
+        LeaseEntry other = owners.of(mac);
+        if (entry != null && entry.isOwned() && entry.mac != mac) {
             throw new IllegalArgumentException(
                     "cannot reserve " + pair + ": it belongs to " + MacAddress.toString(entry.mac));
         }
@@ -244,16 +152,16 @@ public final class LeaseTable {
             throw new IllegalArgumentException(
                     "cannot reserve " + pair + ": it has " + IpAddress.toString(other.address) + " already");
         }
-        entry = entryOf(address);
-        take(entry, mac);
+        entry = pool.entry(address);
+        owners.lease(entry, mac);
         entry.reserved = true;
         entry.state = Lease.State.RESERVED;
     }
 
     /** The address that is leased to or reserved for a MAC address, or 0. */
     public synchronized int leaseOf(long mac) {
-        Entry entry = leased.get(mac);
-        return entry != null && isOwned(entry) && entry.state != Lease.State.CLAIMED ? entry.address : 0;
+        LeaseEntry entry = owners.of(mac);
+        return entry != null && entry.isOwned() && entry.state != Lease.State.CLAIMED ? entry.address : 0;
     }
 
     /**
@@ -264,29 +172,29 @@ public final class LeaseTable {
      * @return the address, or 0 if there is none left
      */
     public int offer(long mac, int requested, long nowNanos) {
-        return offer(NOBODY, mac, requested, nowNanos);
+        return offer(LeaseEntry.NOBODY, mac, requested, nowNanos);
     }
 
     /** The same for a guest that {@link #join joined}: only as long as it has less than its share. */
     public synchronized int offer(int holder, long mac, int requested, long nowNanos) {
-        Entry entry = leased.get(mac);
-        if (!makeRoom(holder, entry, nowNanos)) {
+        LeaseEntry entry = owners.of(mac);
+        if (!shares.makeRoom(holder, entry, nowNanos)) {
             exhausted++;
             return 0;
         }
-        if (entry == null && isPooled(requested) && isFreeFor(entries.get(requested), mac, nowNanos)) {
-            entry = entryWithin(requested, nowNanos);
+        if (entry == null && pool.isPooled(requested) && isFree(requested, mac, nowNanos)) {
+            entry = pool.entryWithin(requested, nowNanos);
         }
         if (entry == null) {
-            entry = anyFree(nowNanos);
+            entry = pool.anyFree(nowNanos);
         }
         if (entry == null) {
             exhausted++;
             return 0;
         }
-        boolean owned = isOwned(entry) && entry.mac == mac && rank(entry, nowNanos, false) == OWNED;
+        boolean owned = entry.isOwned() && entry.mac == mac && entry.loss(nowNanos, false) == Loss.OWNED;
         if (!owned) {
-            take(entry, mac);
+            owners.lease(entry, mac);
             entry.holder = holder;
             entry.used = false;
             entry.state = Lease.State.OFFERED;
@@ -303,30 +211,30 @@ public final class LeaseTable {
      * @return false if the client may not have it
      */
     public boolean commit(long mac, int address, long nowNanos) {
-        return commit(NOBODY, mac, address, nowNanos);
+        return commit(LeaseEntry.NOBODY, mac, address, nowNanos);
     }
 
     /** The same for a guest that {@link #join joined}: only as long as it has less than its share. */
     public synchronized boolean commit(int holder, long mac, int address, long nowNanos) {
-        Entry current = leased.get(mac);
+        LeaseEntry current = owners.of(mac);
         if (current != null && current.reserved && current.address != address
-                || !isPooled(address) && (current == null || current.address != address)
-                || !isFreeFor(entries.get(address), mac, nowNanos)) {
+                || !pool.isPooled(address) && (current == null || current.address != address)
+                || !isFree(address, mac, nowNanos)) {
             refused++;
             return false;
         }
         boolean replaces = current != null && current.holder == holder && current.state != Lease.State.FREE;
-        if (!replaces && !makeRoom(holder, entries.get(address), nowNanos)) {
+        if (!replaces && !shares.makeRoom(holder, pool.known(address), nowNanos)) {
             exhausted++;
             return false;
         }
-        Entry entry = entryWithin(address, nowNanos);
+        LeaseEntry entry = pool.entryWithin(address, nowNanos);
         if (entry == null) {
             exhausted++;
             return false;
         }
         entry.used &= entry.mac == mac;
-        take(entry, mac);
+        owners.lease(entry, mac);
         entry.holder = holder;
         version++;
         entry.state = entry.reserved ? Lease.State.RESERVED : Lease.State.BOUND;
@@ -338,7 +246,7 @@ public final class LeaseTable {
 
     /** Forgets what was offered to a client: it took another server's offer. */
     public synchronized void withdraw(long mac) {
-        Entry entry = leased.get(mac);
+        LeaseEntry entry = owners.of(mac);
         if (entry != null && entry.state == Lease.State.OFFERED) {
             entry.state = Lease.State.FREE;
         }
@@ -350,13 +258,13 @@ public final class LeaseTable {
      */
     public synchronized void release(long mac, long nowNanos) {
         version++;
-        Entry lease = leased.get(mac);
-        if (lease != null && (lease.state == Lease.State.BOUND || lease.state == Lease.State.OFFERED)) {
+        LeaseEntry lease = owners.of(mac);
+        if (lease != null && lease.isBoundOrOffered()) {
             free(lease, nowNanos);
             released++;
         }
-        if (claimsOf.remove(mac) != null) {
-            List<Entry> claims = entries.values().stream()
+        if (owners.hasClaims(mac)) {
+            List<LeaseEntry> claims = pool.entries().stream()
                     .filter(entry -> entry.state == Lease.State.CLAIMED && entry.mac == mac)
                     .toList();
             claims.forEach(entry -> free(entry, nowNanos));
@@ -364,31 +272,24 @@ public final class LeaseTable {
         }
     }
 
-    private void free(Entry entry, long now) {
-        lost.accept(entry.address);
-        entry.state = Lease.State.FREE;
-        entry.expires = now;
-        unname(entry);
-        if (!isPooled(entry.address)) {
-            leased.remove(entry.mac, entry);
-            entries.remove(entry.address);
+    private void free(LeaseEntry entry, long now) {
+        owners.free(entry, now);
+        if (!pool.isPooled(entry.address)) {
+            owners.forget(entry);
+            pool.remove(entry);
         }
     }
 
     /** Lets an address rest that its client found in use by someone else. Ignored if it is not that client's. */
     public synchronized void decline(long mac, int address, long nowNanos) {
-        Entry entry = leased.get(mac);
-        if (entry == null
-                || entry.address != address
-                || entry.state != Lease.State.BOUND && entry.state != Lease.State.OFFERED) {
+        LeaseEntry entry = owners.of(mac);
+        if (entry == null || entry.address != address || !entry.isBoundOrOffered()) {
             return;
         }
-        leased.remove(mac);
-        unname(entry);
+        owners.disown(entry);
         version++;
-        entry.holder = NOBODY;
+        entry.holder = LeaseEntry.NOBODY;
         entry.everBound = false;
-        lost.accept(address);
         entry.state = Lease.State.QUARANTINED;
         entry.expires = nowNanos + TimeUnit.SECONDS.toNanos(QUARANTINE_SECONDS);
         declined++;
@@ -396,8 +297,8 @@ public final class LeaseTable {
 
     /** The MAC address that an address belongs to, or 0 if it is nobody's. An offer alone gives nobody an address. */
     public synchronized long ownerOf(int address) {
-        Entry entry = entries.get(address);
-        return entry != null && isOwned(entry) ? entry.mac : 0;
+        LeaseEntry entry = pool.known(address);
+        return entry != null && entry.isOwned() ? entry.mac : 0;
     }
 
     /**
@@ -406,7 +307,7 @@ public final class LeaseTable {
      * @return false if it may not use it: it belongs to someone else, is not one for guests, or is one too many
      */
     public boolean claim(int address, long mac, long nowNanos) {
-        return claim(NOBODY, address, mac, nowNanos);
+        return claim(LeaseEntry.NOBODY, address, mac, nowNanos);
     }
 
     /**
@@ -424,39 +325,30 @@ public final class LeaseTable {
 
     /** The same for a guest that {@link #join joined}: until it leaves, and only as long as it has less than its share. */
     public synchronized boolean claim(int holder, int address, long mac, long nowNanos) {
-        Entry known = entries.get(address);
-        if (known != null && isOwned(known) && known.mac == mac) {
+        LeaseEntry known = pool.known(address);
+        if (known != null && known.isOwned() && known.mac == mac) {
             known.used = true;
-            if (known.holder == NOBODY) {
+            if (known.holder == LeaseEntry.NOBODY) {
                 // From an earlier run, or reserved: now it is known whose it is.
                 known.holder = holder;
             }
             return true;
         }
         boolean resting = known != null && known.state == Lease.State.QUARANTINED;
-        int claims = claimsOf.getOrDefault(mac, 0);
-        Entry entry = null;
-        if (isUsable(address)
-                && claims < MAX_CLAIMS
-                && (resting || isFreeFor(known, mac, nowNanos))
-                && makeRoom(holder, known, nowNanos)) {
-            entry = entryWithin(address, nowNanos);
+        LeaseEntry entry = null;
+        if (pool.isUsable(address)
+                && owners.mayClaimOneMore(mac)
+                && (resting || isFree(address, mac, nowNanos))
+                && shares.makeRoom(holder, known, nowNanos)) {
+            entry = pool.entryWithin(address, nowNanos);
         }
         if (entry == null) {
             claimsRefused++;
             return false;
         }
-        if (entry.mac != mac) {
-            lost.accept(address);
-            leased.remove(entry.mac, entry);
-            unname(entry);
-        }
-        entry.mac = mac;
+        owners.claim(entry, mac);
         entry.holder = holder;
         entry.used = true;
-        entry.state = Lease.State.CLAIMED;
-        leased.putIfAbsent(mac, entry); // so that DHCP, if it comes to that, confirms what is in use
-        claimsOf.put(mac, claims + 1);
         claimed++;
         return true;
     }
@@ -469,60 +361,40 @@ public final class LeaseTable {
      * @throws IllegalArgumentException if it is no such label
      */
     public synchronized void name(long mac, String name) {
-        Entry entry = leased.get(mac);
-        if (entry == null || !isOwned(entry)) {
+        LeaseEntry entry = owners.of(mac);
+        if (entry == null || !entry.isOwned()) {
             return;
         }
-        String label = name.toLowerCase(Locale.ROOT);
-        if (!label.isEmpty() && !LABEL.matcher(label).matches()) {
-            throw new IllegalArgumentException("not a host's name: '" + name + "'");
-        }
-        Entry other = named.get(label);
-        if (other != null && other != entry) {
-            nameConflicts++;
-            return;
-        }
-        if (entry.name.equals(label)) {
-            return;
-        }
-        version++;
-        unname(entry);
-        if (!label.isEmpty()) {
-            entry.name = label;
-            named.put(label, entry);
-        }
-    }
-
-    private void unname(Entry entry) {
-        if (!entry.name.isEmpty()) {
-            named.remove(entry.name, entry);
-            entry.name = "";
+        switch (names.give(entry, name)) {
+            case GIVEN -> version++;
+            case TAKEN -> nameConflicts++;
+            case SAME -> {}
         }
     }
 
     /** What the owner of an address is called; empty if it has no name, or there is no owner. */
     public synchronized String nameOf(int address) {
-        Entry entry = entries.get(address);
-        return entry != null && isOwned(entry) ? entry.name : "";
+        LeaseEntry entry = pool.known(address);
+        return entry != null && entry.isOwned() ? entry.name : "";
     }
 
     /** The address of the guest of that name, or 0. */
     public synchronized int addressOf(String name) {
-        Entry entry = named.get(name);
-        return entry != null && isOwned(entry) ? entry.address : 0;
+        LeaseEntry entry = names.of(name);
+        return entry != null && entry.isOwned() ? entry.address : 0;
     }
 
     /** The IPv6 address of the guest of that name, if there is such a guest and it was seen to use one. */
     public synchronized Optional<IpAddress> ipv6Of(String name) {
-        Entry entry = named.get(name);
-        return entry != null && isOwned(entry) ? ipv6.of(entry.holder, entry.mac) : Optional.empty();
+        LeaseEntry entry = names.of(name);
+        return entry != null && entry.isOwned() ? ipv6.of(entry.holder, entry.mac) : Optional.empty();
     }
 
     /** What the owner of an IPv6 address is called; empty if it has no name, or there is no owner. */
     public synchronized String nameOf(IpAddress address) {
         int holder = ipv6.holderOf(address);
-        Entry entry = holder == NOBODY ? null : leased.get(ipv6.macOf(holder, address));
-        return entry != null && isOwned(entry) && entry.holder == holder ? entry.name : "";
+        LeaseEntry entry = holder == LeaseEntry.NOBODY ? null : owners.of(ipv6.macOf(holder, address));
+        return entry != null && entry.isOwned() && entry.holder == holder ? entry.name : "";
     }
 
     /**
@@ -541,7 +413,7 @@ public final class LeaseTable {
     /** The leases, those too that are over or given back as long as their addresses are kept for their owners. */
     public synchronized List<Remembered> remembered() {
         List<Remembered> all = new ArrayList<>();
-        for (Entry entry : entries.values()) {
+        for (LeaseEntry entry : pool.entries()) {
             if (entry.everBound
                     && !entry.reserved
                     && (entry.state == Lease.State.BOUND || entry.state == Lease.State.FREE)) {
@@ -558,24 +430,21 @@ public final class LeaseTable {
      * @return false if the address is none that DHCP hands out here, is in use, or the MAC address has another
      */
     public synchronized boolean restore(Remembered lease, long nowNanos) {
-        if (!isPooled(lease.address())
-                || entries.containsKey(lease.address())
-                || leased.containsKey(lease.mac())
-                || entries.size() >= MAX_LEASES
+        if (!pool.isPooled(lease.address())
+                || pool.known(lease.address()) != null
+                || owners.of(lease.mac()) != null
+                || pool.isFull()
                 || lease.mac() == 0
                 || MacAddress.isGroup(lease.mac())) {
             return false;
         }
-        Entry entry = entryOf(lease.address());
-        take(entry, lease.mac());
+        LeaseEntry entry = pool.entry(lease.address());
+        owners.lease(entry, lease.mac());
         entry.everBound = true;
         entry.expires = lease.expires();
         if (lease.expires() - nowNanos > 0) {
             entry.state = Lease.State.BOUND;
-            if (LABEL.matcher(lease.name()).matches() && !named.containsKey(lease.name())) {
-                entry.name = lease.name();
-                named.put(lease.name(), entry);
-            }
+            names.restore(entry, lease.name());
         }
         return true;
     }
@@ -583,7 +452,7 @@ public final class LeaseTable {
     /** Every address that is in use, reserved, offered or resting, in order. */
     public synchronized List<Lease> leases() {
         List<Lease> leases = new ArrayList<>();
-        for (Entry entry : entries.values()) {
+        for (LeaseEntry entry : pool.entries()) {
             if (entry.state != Lease.State.FREE) {
                 leases.add(new Lease(entry.address, entry.mac, entry.state, entry.expires));
             }
@@ -606,122 +475,9 @@ public final class LeaseTable {
                 evicted);
     }
 
-    private static boolean isOwned(Entry entry) {
-        return entry.state == Lease.State.BOUND
-                || entry.state == Lease.State.CLAIMED
-                || entry.state == Lease.State.RESERVED;
-    }
-
-    /** Whether a guest may have an address at all. */
-    private boolean isUsable(int address) {
-        return settings.contains(address)
-                && address != settings.network()
-                && address != settings.broadcast()
-                && !settings.isOwn(address);
-    }
-
-    /** Whether DHCP hands out an address. */
-    private boolean isPooled(int address) {
-        return isUsable(address) && Integer.compareUnsigned(address, settings.firstGuest()) >= 0;
-    }
-
     /** Whether an address is a client's already, or nobody's. */
-    private static boolean isFreeFor(Entry entry, long mac, long now) {
-        if (entry == null || entry.state == Lease.State.FREE) {
-            return true;
-        }
-        if (entry.state == Lease.State.QUARANTINED) {
-            return entry.expires - now <= 0;
-        }
-        if (entry.mac == mac) {
-            return true;
-        }
-        return (entry.state == Lease.State.OFFERED || entry.state == Lease.State.BOUND) && entry.expires - now <= 0;
-    }
-
-    /** Makes an entry a client's: what it was leased before is free again, what it claimed stays claimed. */
-    private void take(Entry entry, long mac) {
-        if (entry.state == Lease.State.CLAIMED) {
-            claimsOf.computeIfPresent(entry.mac, (owner, claims) -> claims > 1 ? claims - 1 : null);
-        }
-        entry.state = Lease.State.FREE;
-        Entry before = leased.put(mac, entry);
-        if (before != null
-                && before != entry
-                && (before.state == Lease.State.BOUND || before.state == Lease.State.OFFERED)) {
-            before.state = Lease.State.FREE;
-            lost.accept(before.address);
-            unname(before);
-        }
-        if (entry.mac != mac) {
-            lost.accept(entry.address);
-            leased.remove(entry.mac, entry);
-            unname(entry);
-            entry.mac = mac;
-        }
-    }
-
-    private Entry entryOf(int address) {
-        return entries.computeIfAbsent(address, Entry::new);
-    }
-
-    /** The entry of an address; if there are too many already, another is forgotten, or null if none can be. */
-    private Entry entryWithin(int address, long now) {
-        if (!entries.containsKey(address) && entries.size() >= MAX_LEASES) {
-            Entry least = leastWanted(now);
-            if (least == null) {
-                return null;
-            }
-            lost.accept(least.address);
-            leased.remove(least.mac, least);
-            unname(least);
-            entries.remove(least.address);
-            if (isPooled(least.address) && Integer.compareUnsigned(least.address, neverUsed) < 0) {
-                neverUsed = least.address;
-            }
-        }
-        return entryOf(address);
-    }
-
-    private Entry anyFree(long now) {
-        if (entries.size() < MAX_LEASES) {
-            while (isPooled(neverUsed) && entries.containsKey(neverUsed) || settings.isOwn(neverUsed)) {
-                neverUsed++;
-            }
-            if (isPooled(neverUsed)) {
-                return entryOf(neverUsed++);
-            }
-        }
-        return leastWanted(now);
-    }
-
-    /** The address whose loss hurts least, or null if all have owners. */
-    private Entry leastWanted(long now) {
-        int offers = 0;
-        for (Entry entry : entries.values()) {
-            offers += entry.state == Lease.State.OFFERED && entry.expires - now > 0 ? 1 : 0;
-        }
-        boolean flood = offers > entries.size() / 2;
-        Entry least = null;
-        int leastRank = OWNED;
-        for (Entry entry : entries.values()) {
-            int rank = isPooled(entry.address) ? rank(entry, now, flood) : OWNED;
-            if (rank < leastRank || rank == leastRank && rank < OWNED && entry.expires - least.expires < 0) {
-                least = entry;
-                leastRank = rank;
-            }
-        }
-        return least;
-    }
-
-    private static int rank(Entry entry, long now, boolean flood) {
-        boolean over = entry.expires - now <= 0;
-        return switch (entry.state) {
-            case FREE -> entry.everBound ? REMEMBERED : SPENT;
-            case OFFERED -> over ? (entry.everBound ? REMEMBERED : SPENT) : flood ? OFFERED_IN_FLOOD : OFFERED;
-            case BOUND -> over ? REMEMBERED : OWNED;
-            case QUARANTINED -> over ? SPENT : RESTING;
-            case CLAIMED, RESERVED -> OWNED;
-        };
+    private boolean isFree(int address, long mac, long now) {
+        LeaseEntry entry = pool.known(address);
+        return entry == null || entry.isFreeFor(mac, now);
     }
 }

@@ -6,6 +6,9 @@
  * copied it. There is no other server on the subnet, so this one is authoritative: a client that asks again for an
  * address it had from an earlier run of the program gets it if it is free, and a refusal at once if it is not.
  *
+ * <p>In the table, {@code AddressPool} knows which addresses there are and which a new client gets, {@code AddressOwners}
+ * whose they are, {@code GuestNames} what their owners are called, {@code GuestShares} how many of them one guest may have.
+ *
  * <p>An address goes {@code free → offered → bound}, and back to free when it is released or runs out; a guest that
  * uses a free address without asking has it {@code claimed}. A free address remembers its last owner, who gets it
  * again unless everything else was used up in between.
