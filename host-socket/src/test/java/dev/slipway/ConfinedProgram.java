@@ -16,6 +16,7 @@ import java.net.InetAddress;
 import java.net.NetworkInterface;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.concurrent.Callable;
 
@@ -135,12 +136,31 @@ final class ConfinedProgram {
             call("raw socket", arm ? 198 : 41, 2, 3, 255);
             call("netfilter socket", arm ? 198 : 41, 16, 3, 12);
             call("typing at the terminal", arm ? 29 : 16, 0, 0x5412, at);
+            long parent = ProcessHandle.current().parent().orElseThrow().pid();
+            long descriptor = call("a socket", arm ? 198 : 41, 2, 2, 0);
+            call("signals of a file to the parent", arm ? 25 : 72, descriptor, 8, parent);
+            memory.set(ValueLayout.JAVA_INT, 0, 1);
+            memory.set(ValueLayout.JAVA_INT, 4, (int) parent);
+            call("signals of a file to the parent in other words", arm ? 25 : 72, descriptor, 15, at);
+            call("another signal of a file", arm ? 25 : 72, descriptor, 10, 9);
+            memory.set(ValueLayout.JAVA_INT, 0, (int) parent);
+            call("signals of a socket to the parent", arm ? 29 : 16, descriptor, 0x8901, at);
+            call("signals of a socket to its group", arm ? 29 : 16, descriptor, 0x8902, at);
+            call("flags of a file", arm ? 25 : 72, descriptor, 3, 0);
             long executable = call("mmap of executable memory", arm ? 222 : 9, 0, 4096, 7, 0x22, -1, 0);
             if (executable < 0) {
                 OUT.println("the JVM cannot compile");
             }
         }
         tell("writing elsewhere", () -> Files.writeString(other.resolve("written"), "x"));
+        Path parent = Path.of(
+                "/proc",
+                Long.toString(ProcessHandle.current().parent().orElseThrow().pid()),
+                "mem");
+        tell("reading the parent's memory", () -> Files.newByteChannel(parent).isOpen());
+        tell(
+                "writing the parent's memory",
+                () -> Files.newByteChannel(parent, StandardOpenOption.WRITE).isOpen());
         tell("overwriting elsewhere", () -> Files.writeString(other.resolve("there"), "x"));
         if (home != null) {
             tell("reading a home", () -> Files.readString(home));

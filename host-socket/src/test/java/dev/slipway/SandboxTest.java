@@ -52,13 +52,20 @@ class SandboxTest {
             "fchown",
             "raw socket",
             "netfilter socket",
-            "typing at the terminal");
+            "typing at the terminal",
+            "signals of a file to the parent",
+            "signals of a file to the parent in other words",
+            "another signal of a file",
+            "signals of a socket to the parent",
+            "signals of a socket to its group");
 
     private static final List<String> UNKNOWN_SOCKETS = List.of("packet socket", "vsock socket", "crypto socket");
 
     private static final List<String> NEEDED = List.of(
             "mmap of executable memory",
             "fchownat to itself",
+            "a socket",
+            "flags of a file",
             "reading resolv.conf",
             "writing beside the leases",
             "removing beside the leases",
@@ -171,7 +178,11 @@ class SandboxTest {
         assumeSeccompAndLandlock();
         Map<String, String> attempts = attempts("auto");
         assertThat(attempts.get("sandbox")).startsWith("seccomp, landlock ");
-        for (String each : List.of("writing elsewhere", "overwriting elsewhere")) {
+        for (String each : List.of(
+                "writing elsewhere",
+                "overwriting elsewhere",
+                "reading the parent's memory",
+                "writing the parent's memory")) {
             assertThat(attempts.get(each)).as(each).startsWith("AccessDeniedException");
         }
         assertThat(other.resolve("there")).hasContent("as it was");

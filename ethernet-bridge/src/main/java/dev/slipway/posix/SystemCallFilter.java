@@ -66,6 +66,13 @@ public final class SystemCallFilter {
     private static final int SOCK_PACKET = 10;
     private static final int TIOCSTI = 0x5412;
     private static final int TIOCLINUX = 0x541C;
+    /** Who gets the signals of a file, and which (fcntl(2), ioctl(2) of sockets): any process of the user, any signal. */
+    private static final int F_SETOWN = 8;
+
+    private static final int F_SETSIG = 10;
+    private static final int F_SETOWN_EX = 15;
+    private static final int FIOSETOWN = 0x8901;
+    private static final int SIOCSPGRP = 0x8902;
 
     /** Calls that are refused whatever their arguments are, with their numbers on x86-64 and aarch64; -1: none there. */
     enum Refused {
@@ -175,6 +182,7 @@ public final class SystemCallFilter {
         TGKILL(234, 131),
         PRLIMIT64(302, 261),
         IOCTL(16, 29),
+        FCNTL(72, 25),
         CHOWN(92, -1),
         FCHOWNAT(260, 54);
 
@@ -273,11 +281,20 @@ public final class SystemCallFilter {
         add(JUMP_IF_EQUAL, 0, 1, process);
         add(RETURN, 0, 0, ALLOW);
         refuse(Errno.EPERM);
-        // Typing at the terminal it was started from.
-        judge(Judged.IOCTL, 5);
+        // Typing at the terminal it was started from; signals to others by way of a file.
+        judge(Judged.IOCTL, 7);
         add(LOAD, 0, 0, SECOND);
-        add(JUMP_IF_EQUAL, 2, 0, TIOCSTI);
-        add(JUMP_IF_EQUAL, 1, 0, TIOCLINUX);
+        add(JUMP_IF_EQUAL, 4, 0, TIOCSTI);
+        add(JUMP_IF_EQUAL, 3, 0, TIOCLINUX);
+        add(JUMP_IF_EQUAL, 2, 0, FIOSETOWN);
+        add(JUMP_IF_EQUAL, 1, 0, SIOCSPGRP);
+        add(RETURN, 0, 0, ALLOW);
+        refuse(Errno.EPERM);
+        judge(Judged.FCNTL, 6);
+        add(LOAD, 0, 0, SECOND);
+        add(JUMP_IF_EQUAL, 3, 0, F_SETOWN);
+        add(JUMP_IF_EQUAL, 2, 0, F_SETSIG);
+        add(JUMP_IF_EQUAL, 1, 0, F_SETOWN_EX);
         add(RETURN, 0, 0, ALLOW);
         refuse(Errno.EPERM);
         // The JVM gives the socket that jcmd and its like connect to to the user whose it is already; to nobody else.
