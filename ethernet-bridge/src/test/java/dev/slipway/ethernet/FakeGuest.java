@@ -6,6 +6,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
+import java.util.concurrent.locks.LockSupport;
 
 /** The guest's end of a stream link: blocking, on a socket of the JDK's. */
 final class FakeGuest implements AutoCloseable {
@@ -33,6 +34,14 @@ final class FakeGuest implements AutoCloseable {
         ByteBuffer buffer = ByteBuffer.wrap(bytes);
         while (buffer.hasRemaining()) {
             socket.write(buffer);
+        }
+    }
+
+    /** Sends each byte by itself, a millisecond after the one before: the other side reads it alone. */
+    void sendSlowly(byte... bytes) throws IOException {
+        for (byte each : bytes) {
+            sendRaw(each);
+            LockSupport.parkNanos(1_000_000);
         }
     }
 

@@ -13,7 +13,9 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
@@ -178,6 +180,24 @@ class OffloadLinkTest {
                 .isEqualTo(4 * 54 + 1461 + 40_000 + Frame.MAX_LENGTH - 54 + 100);
         assertThat(link.counters().dropsToGuest()).isZero();
         assertThat(link.counters().badOffloadsFromGuest()).isZero();
+    }
+
+    @Test
+    void oneBytePerWriteWorksWithAHeaderToo() throws Exception {
+        attach(Wire.STREAM, Offload.VNET_HDR);
+        stream.sendSlowly(framed(joined(LARGE_UNIT, tcp(60)), joined(NOTHING_TO_DO, tcp(61))));
+        assertThat(receiver.nextFrame()).isEqualTo(tcp(60));
+        assertThat(offloads.take()).isEqualTo("PARTIAL 34 16 1460");
+        assertThat(receiver.nextFrame()).isEqualTo(tcp(61));
+        assertThat(link.counters().badOffloadsFromGuest()).isZero();
+    }
+
+    private static byte[] framed(byte[]... frames) {
+        ByteBuffer bytes = ByteBuffer.allocate(1 << 10);
+        for (byte[] frame : frames) {
+            bytes.putInt(frame.length).put(frame);
+        }
+        return Arrays.copyOf(bytes.array(), bytes.position());
     }
 
     @ParameterizedTest

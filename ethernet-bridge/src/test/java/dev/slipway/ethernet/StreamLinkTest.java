@@ -141,13 +141,8 @@ class StreamLinkTest {
         byte[] frame = random(61, 3);
         try (FakeGuest guest = attach()) {
             for (int i = 0; i < 2; i++) {
-                guest.sendRaw((byte) 0);
-                guest.sendRaw((byte) 0);
-                guest.sendRaw((byte) 0);
-                guest.sendRaw((byte) frame.length);
-                for (byte b : frame) {
-                    guest.sendRaw(b);
-                }
+                guest.sendSlowly((byte) 0, (byte) 0, (byte) 0, (byte) frame.length);
+                guest.sendSlowly(frame);
                 assertThat(receiver.nextFrame()).isEqualTo(frame);
             }
         }

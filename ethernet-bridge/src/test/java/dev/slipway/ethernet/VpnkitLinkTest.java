@@ -27,7 +27,9 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.Parameter;
 import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** VPNKit's protocol byte for byte, from the side of a VM. */
 @Tag("transport")
@@ -133,16 +135,20 @@ class VpnkitLinkTest {
         }
     }
 
-    @Test
-    void oneByteAtATimeTheHandshakeWorks() throws Exception {
-        vpnkit();
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void oneByteAtATimeTheHandshakeWorks(boolean vpnkit) throws Exception {
+        if (vpnkit) {
+            vpnkit();
+        } else {
+            hyperkit();
+        }
         try (FakeGuest guest = new FakeGuest(path)) {
-            for (byte each : join(init(VERSION_22), command(1, UUID, 0), framed(random(60, 1)))) {
-                guest.sendRaw(each);
-            }
+            guest.sendSlowly(join(init(VERSION_22), command(1, UUID, 0), framed(random(60, 1), random(61, 2))));
             guest.read(49 + 258);
             assertThat(receiver.nextEvent()).isEqualTo("attached");
             assertThat(receiver.nextFrame()).isEqualTo(random(60, 1));
+            assertThat(receiver.nextFrame()).isEqualTo(random(61, 2));
         }
     }
 

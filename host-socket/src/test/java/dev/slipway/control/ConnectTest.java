@@ -24,6 +24,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Timeout;
@@ -133,6 +134,23 @@ class ConnectTest {
         }
         assertThat(network.sessions().getFirst().linkCounters().refusedConnections())
                 .isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"NATIVE", "NIO"})
+    void oneBytePerWriteTheRequestAndItsFrameArrive(Transport transport) throws IOException {
+        start(transport, "connect:");
+        byte[] question = question(ByteOrder.LITTLE_ENDIAN, 2);
+        try (SocketChannel guest = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+            guest.connect(UnixDomainSocketAddress.of(socket));
+            for (byte[] part : new byte[][] {REQUEST.getBytes(StandardCharsets.US_ASCII), question}) {
+                for (byte each : part) {
+                    guest.write(ByteBuffer.wrap(new byte[] {each}));
+                    LockSupport.parkNanos(1_000_000);
+                }
+            }
+            isAnswered(guest, ByteOrder.LITTLE_ENDIAN, 2);
+        }
     }
 
     @ParameterizedTest

@@ -9,6 +9,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.ByteChannel;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * What stands in for QEMU and its virtio-net device: carries the frames of a TAP device in the guest's namespace over a
@@ -24,6 +25,7 @@ final class TapRelay implements AutoCloseable {
     private static final int BATCH = 512 << 10;
     private static final int PREFIX = 4;
     private static final int POLL_MILLIS = 50;
+    private static final long PAUSE_NANOS = 1_000_000;
     private static final ValueLayout.OfInt BIG_ENDIAN_INT =
             ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
 
@@ -34,6 +36,7 @@ final class TapRelay implements AutoCloseable {
     private final AtomicLong refusedByTap = new AtomicLong();
     private volatile FrameCapture capture;
     private volatile boolean stopping;
+    private volatile boolean deaf;
     private ByteChannel socket;
     private Thread fromGuest;
     private Thread toGuest;
@@ -82,6 +85,11 @@ final class TapRelay implements AutoCloseable {
     /** Whether the backend has not ended the connection. */
     boolean isConnected() {
         return toGuest != null && toGuest.isAlive() && fromGuest.isAlive();
+    }
+
+    /** Whether to read nothing more from the backend, as a VM does that stands still; but for what is being read. */
+    void hearNothing(boolean nothing) {
+        deaf = nothing;
     }
 
     /** Every frame of both directions from now on also goes there; null ends that. */
@@ -136,7 +144,7 @@ final class TapRelay implements AutoCloseable {
             MemorySegment batch = arena.allocate(BATCH + PREFIX + MAX_FRAME);
             MemorySegment behindZeros = arena.allocate(HEADER + MAX_FRAME);
             ByteBuffer bytes = batch.asByteBuffer();
-            while (socket.read(bytes) >= 0) {
+            while (heard(socket.read(bytes)) >= 0) {
                 bytes.flip();
                 while (bytes.remaining() >= PREFIX) {
                     int at = bytes.position();
@@ -159,6 +167,13 @@ final class TapRelay implements AutoCloseable {
         } catch (IOException e) {
             reportUnlessStopping(e);
         }
+    }
+
+    private int heard(int length) {
+        while (deaf && !stopping) {
+            LockSupport.parkNanos(PAUSE_NANOS);
+        }
+        return length;
     }
 
     private void keep(MemorySegment batch, int offset, int length) {
