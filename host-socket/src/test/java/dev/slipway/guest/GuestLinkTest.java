@@ -11,9 +11,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import java.util.concurrent.Future;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -117,31 +115,10 @@ class GuestLinkTest {
     @Test
     void everyFrameIsWellFormedByTheMeasureOfTshark(NamespaceGuest machines, @TempDir Path directory)
             throws IOException {
-        Assumptions.assumeTrue(Prerequisites.find("tshark").isPresent(), "no program tshark on the path");
+        Tshark.isHere();
         Path file = directory.resolve("frames.pcap");
         capturedTraffic(machines).writeTo(file);
-        List<String> command = List.of(
-                "tshark",
-                "-r",
-                file.toString(),
-                "-n",
-                "-o",
-                "ip.check_checksum:TRUE",
-                "-o",
-                "tcp.check_checksum:TRUE",
-                "-o",
-                "udp.check_checksum:TRUE",
-                "-Y",
-                "ip.checksum.status==\"Bad\" || tcp.checksum.status==\"Bad\" || udp.checksum.status==\"Bad\""
-                        + " || icmp.checksum.status==\"Bad\" || _ws.malformed || ip.fragment.error");
-        Subprocess.Result result =
-                Subprocess.run(command, Duration.ofSeconds(30)).orFail();
-        assertThat(result.output()
-                        .lines()
-                        .filter(line -> !line.startsWith("Running as user"))
-                        .toList())
-                .as("frames that tshark finds wrong")
-                .isEmpty();
+        Tshark.assertNothingIsWrong(file, "frame");
         assertThat(Files.size(file)).isGreaterThan(4L * MIB);
     }
 
