@@ -1,7 +1,7 @@
 package dev.slipway.guest;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.fail;
 
 import java.io.IOException;
 import java.net.DatagramPacket;
@@ -138,10 +138,28 @@ final class SoakRound {
         try (ServerSocketChannel server = machines.internet().listen(FAR, 0)) {
             InetSocketAddress address = (InetSocketAddress) server.getLocalAddress();
             machines.host().ip("route del default");
-            assertThatThrownBy(() -> machines.guest().connect(address, patience()))
-                    .hasMessageContaining("unreachable");
+            assertNotConnected(address);
             machines.host().ip("route add default via " + HostMachine.INTERNET);
             machines.guest().connect(address, patience()).close();
+        }
+    }
+
+    /** Says what became of the connection if there is one: whether the guest's kernel has it, and what reading it gives. */
+    private void assertNotConnected(InetSocketAddress address) throws IOException {
+        try (SocketChannel connected = machines.guest().connect(address, patience())) {
+            String ofKernel = String.join("; ", machines.guest().tcpSockets());
+            String read;
+            try {
+                connected.socket().setSoTimeout(1_000);
+                read = "end or byte " + connected.socket().getInputStream().read();
+            } catch (IOException e) {
+                read = e.toString();
+            }
+            fail(
+                    "round %d: connected without a way: %s; reading: %s; the guest's sockets: %s",
+                    done, connected, read, ofKernel);
+        } catch (IOException e) {
+            assertThat(e).hasMessageContaining("unreachable");
         }
     }
 
