@@ -35,6 +35,7 @@ record Holdings(
     static Holdings of(NamespaceGuest machines) throws IOException {
         BackendStatus status = machines.status();
         Map<String, Long> objects = objects(machines);
+        giveBackWhatIsFree(machines);
         return new Holdings(
                 machines.backend().openFiles(),
                 machines.backend().residentBytes(),
@@ -80,6 +81,14 @@ record Holdings(
             throw new IOException("no stack among " + objects);
         }
         return objects;
+    }
+
+    /**
+     * What the C library keeps of memory that was freed goes back to the kernel. With the launcher's options the JVM does
+     * so each second.
+     */
+    private static void giveBackWhatIsFree(NamespaceGuest machines) throws IOException {
+        jcmd(machines, "System.trim_native_heap");
     }
 
     private static long heap(NamespaceGuest machines) throws IOException {
