@@ -1,7 +1,6 @@
 package dev.slipway.ethernet;
 
 import dev.slipway.ethernet.PacketOutput.Outcome;
-import dev.slipway.ethernet.SocketPathException.Reason;
 import dev.slipway.posix.Errno;
 import dev.slipway.posix.ReceiveBatch;
 import dev.slipway.posix.SocketAddress;
@@ -9,33 +8,21 @@ import dev.slipway.posix.Sockets;
 import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
 import io.netty.channel.EventLoop;
-import io.netty.channel.IoEvent;
-import io.netty.channel.IoEventLoop;
-import io.netty.channel.IoRegistration;
-import io.netty.channel.epoll.EpollIoEvent;
-import io.netty.channel.epoll.EpollIoHandle;
 import io.netty.channel.epoll.EpollIoOps;
-import io.netty.channel.unix.FileDescriptor;
 import io.netty.util.concurrent.Future;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Frames as packets, one each, on a Unix socket: datagrams of QEMU and vfkit, or connections of BESS. Unless there is an
  * {@link Offload}, large units are cut and checksums completed here.
  *
- * <p><b>Datagrams.</b> The guest's side has a name of its own; the first that sends from one is the guest, and the socket
- * is connected to it. From then on the kernel refuses what others send, and makes the guest wait rather than lose frames.
- * Nothing tells that the guest's socket is closed, so while the guest is silent the connection is made anew every
- * {@link #WATCH_MILLIS}: that fails when the socket is gone, and finds a new one of the same name. An old vfkit greets
- * with a datagram that begins with {@code VFKT}; a greeting is no frame.
+ * <p><b>Datagrams.</b> Who the guest is, {@link DatagramPeer} says; one that is silent is looked for every {@link
+ * #WATCH_MILLIS}. An old vfkit greets with a datagram that begins with {@code VFKT}; a greeting is no frame.
  *
- * <p><b>Connections.</b> One at a time. The next one waits {@link StreamLink#GRACE_MILLIS} for the end of the one before,
- * or until another comes, and is then closed and counted.
+ * <p><b>Connections.</b> One at a time, by an {@link Acceptor}.
  *
  * <p>Descriptors that somebody sends along are let go of by the kernel, because nothing is asked for beside the bytes.
  *
@@ -50,12 +37,8 @@ public final class PacketLink implements GuestLink {
 
     private static final int SEND_BUFFER = 1 << 20;
     private static final int RECEIVE_BUFFER = 4 << 20;
-    private static final int ACCEPT_PAUSE_MILLIS = 1000;
     private static final int RETRY_MILLIS = 50;
     private static final int BATCHES_PER_TURN = 4;
-    private static final int MODE = 0600;
-    private static final int BACKLOG = 16;
-    private static final int NONE = -1;
 
     /** EPOLLHUP, which is reported unasked (sys/epoll.h). */
     private static final int HANG_UP = 0x10;
@@ -67,8 +50,6 @@ public final class PacketLink implements GuestLink {
     private static final int GREETING = 0x5646_4B54; // VFKT
     private static final ValueLayout.OfInt BIG_ENDIAN_INT =
             ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
-
-    private static final Logger LOG = LoggerFactory.getLogger(PacketLink.class);
 
     /** What packets are like. */
     public enum Kind {
@@ -96,24 +77,18 @@ public final class PacketLink implements GuestLink {
     private final ReceiveBatch received = ReceiveBatch.ofUnixSocket();
     private final PacketOutput output;
     private final Frame frame = new Frame();
-    private final SocketAddress peer = new SocketAddress();
     private final SocketAddress connected = new SocketAddress().clear();
-    private final SocketAddress stranger = new SocketAddress();
+    private final DatagramPeer peer;
+    private final Acceptor acceptor;
 
     private String place = "";
-    private UnixSocketPath socketFile;
-    /** The socket that is bound; a guest's own is another one if packets come on connections. */
-    private Registered bound;
+    /** The socket on which all datagrams come; null if they come on connections, or on a socket that was adopted. */
+    private BoundSocket bound;
 
-    private Registered guest;
+    private LoopDescriptor guest;
     private Future<?> watch;
-    private int waiting = NONE;
-    private Future<?> patience;
-    private long framesAtLastLook;
-    private boolean mixed;
     private boolean full;
     private boolean retrying;
-    private boolean toldOfStrangers;
     private boolean goingDown;
     private boolean closed;
 
@@ -131,6 +106,8 @@ public final class PacketLink implements GuestLink {
         longestPlain = mtu + EthernetFrame.HEADER_LENGTH;
         events = new GuestEvents(loop, counters, () -> guest != null);
         output = new PacketOutput(offload, longestPlain, counters, events::postReady);
+        peer = new DatagramPeer(sockets, counters);
+        acceptor = new Acceptor(loop, sockets, counters, new Connections());
     }
 
     /** The same for a guest whose card leaves nothing undone. */
@@ -159,11 +136,11 @@ public final class PacketLink implements GuestLink {
         OnLoop.run(loop, name, () -> {
             events.to(to);
             place = name;
-            peer.clear();
+            peer.unnamed();
             sockets.adopt(fd);
             prepare(fd);
             try {
-                attach(new Registered(fd, this::guestEvent));
+                attach(new LoopDescriptor(loop, sockets, fd, READ, this::guestEvent));
             } catch (IllegalStateException e) {
                 sockets.close(fd);
                 throw e;
@@ -172,34 +149,14 @@ public final class PacketLink implements GuestLink {
     }
 
     private void listenOnLoop(Path path, Receiver to) throws SocketPathException {
-        UnixSocketPath prepared = UnixSocketPath.prepareInPlace(path);
-        int fd = sockets.open(Sockets.AF_UNIX, kind.type);
-        check(path, fd);
-        try {
-            sockets.setMode(fd, MODE);
-            check(path, sockets.bind(fd, new SocketAddress().set(path)));
-            prepared.publish();
-            if (kind == Kind.CONNECTIONS) {
-                check(path, sockets.listen(fd, BACKLOG));
-            } else {
-                prepare(fd);
-            }
-            bound = new Registered(fd, kind == Kind.CONNECTIONS ? this::acceptable : this::guestEvent);
-        } catch (SocketPathException | RuntimeException e) {
-            sockets.close(fd);
-            prepared.remove();
-            throw e;
+        if (kind == Kind.CONNECTIONS) {
+            acceptor.listen(path, kind.type);
+        } else {
+            bound = BoundSocket.open(loop, sockets, path, kind.type, this::guestEvent);
+            prepare(bound.descriptor().number());
         }
         events.to(to);
         place = path.toString();
-        socketFile = prepared;
-        bound.want(EpollIoOps.EPOLLIN);
-    }
-
-    private static void check(Path path, int result) throws SocketPathException {
-        if (result < 0) {
-            throw new SocketPathException(path, Reason.REFUSED, "cannot listen on it: " + Errno.name(-result));
-        }
     }
 
     private void prepare(int fd) {
@@ -208,72 +165,30 @@ public final class PacketLink implements GuestLink {
         sockets.setOption(fd, Sockets.SOL_SOCKET, Sockets.SO_RCVBUF, RECEIVE_BUFFER);
     }
 
-    // --- connections --------------------------------------------------------------------------------------------
+    /** Guests that come on connections. */
+    private final class Connections implements Acceptor.Link {
 
-    private void acceptable(int events) {
-        int fd = sockets.accept(bound.number());
-        while (fd >= 0) {
-            arrived(fd);
-            if (closed) {
-                return;
+        @Override
+        public boolean isTaken() {
+            return guest != null;
+        }
+
+        @Override
+        public void connected(int fd) {
+            prepare(fd);
+            try {
+                attach(new LoopDescriptor(loop, sockets, fd, READ, PacketLink.this::guestEvent));
+            } catch (IllegalStateException e) {
+                counters.refusedConnection();
+                sockets.close(fd);
             }
-            fd = sockets.accept(bound.number());
-        }
-        if (fd == -Errno.EMFILE || fd == -Errno.ENFILE || fd == -Errno.ENOMEM || fd == -Errno.ENOBUFS) {
-            // The connection waits in the kernel: ask again later rather than spin.
-            counters.refusedConnection();
-            bound.want(EpollIoOps.EPOLLERR);
-            loop.schedule(
-                    () -> {
-                        if (!closed) {
-                            bound.want(EpollIoOps.EPOLLIN);
-                        }
-                    },
-                    ACCEPT_PAUSE_MILLIS,
-                    TimeUnit.MILLISECONDS);
         }
     }
 
-    private void arrived(int fd) {
-        if (guest == null) {
-            attachConnection(fd);
-            return;
-        }
-        if (waiting != NONE) {
-            // Whose end nobody has noticed yet, if it is the same VM that comes again and again.
-            refuseWaiting();
-        }
-        waiting = fd;
-        patience = loop.schedule(this::refuseWaiting, StreamLink.GRACE_MILLIS, TimeUnit.MILLISECONDS);
-    }
-
-    private void refuseWaiting() {
-        counters.refusedConnection();
-        dismissWaiting();
-    }
-
-    private void dismissWaiting() {
-        if (waiting != NONE) {
-            patience.cancel(false);
-            sockets.close(waiting);
-            waiting = NONE;
-        }
-    }
-
-    private void attachConnection(int fd) {
-        prepare(fd);
-        try {
-            attach(new Registered(fd, this::guestEvent));
-        } catch (IllegalStateException e) {
-            counters.refusedConnection();
-            sockets.close(fd);
-        }
-    }
-
-    private void attach(Registered registered) {
-        guest = registered;
+    private void attach(LoopDescriptor descriptor) {
+        guest = descriptor;
         full = false;
-        framesAtLastLook = counters.framesFromGuest();
+        peer.watch();
         output.open();
         counters.connection();
         events.attached();
@@ -285,47 +200,23 @@ public final class PacketLink implements GuestLink {
     /** Whether the sender of a datagram is the guest, or is from now on. */
     private boolean isGuest(int index) {
         if (guest != null) {
-            if (!mixed || received.isFrom(index, peer)) {
-                return true;
-            }
-            counters.refusedConnection();
+            return peer.hasSent(received, index);
+        }
+        LoopDescriptor socket = bound.descriptor();
+        if (!peer.meet(place, socket.number(), received, index)) {
             return false;
         }
-        received.source(index, stranger);
-        int result = stranger.isNamed() ? sockets.connect(bound.number(), stranger) : -Errno.ENOTCONN;
-        if (result < 0) {
-            counters.refusedConnection();
-            if (!toldOfStrangers) {
-                toldOfStrangers = true;
-                LOG.warn(
-                        "{}: a frame came from {}; later ones are only counted",
-                        place,
-                        stranger.isNamed()
-                                ? stranger.path() + ", where nothing can be sent to (" + Errno.name(-result) + ")"
-                                : "a socket without a name, which cannot be answered: it must be bound to a path");
-            }
-            return false;
-        }
-        received.source(index, peer);
-        mixed = true;
         watch = loop.scheduleWithFixedDelay(this::look, WATCH_MILLIS, WATCH_MILLIS, TimeUnit.MILLISECONDS);
-        attach(bound);
+        attach(socket);
         return guest != null;
     }
 
     /** Whether a guest that is silent is still there; if one with the same name took its place, it is the guest. */
     private void look() {
-        if (guest == null) {
-            return;
+        String end = guest == null ? null : peer.look(guest.number());
+        if (end != null) {
+            gone(end);
         }
-        long frames = counters.framesFromGuest();
-        if (frames == framesAtLastLook) {
-            int result = sockets.connect(guest.number(), peer);
-            if (result < 0 && result != -Errno.EAGAIN && result != -Errno.EINTR) {
-                gone("the guest's socket " + peer.path() + " is gone (" + Errno.name(-result) + ")");
-            }
-        }
-        framesAtLastLook = frames;
     }
 
     // --- from the guest -----------------------------------------------------------------------------------------
@@ -345,13 +236,13 @@ public final class PacketLink implements GuestLink {
 
     private void readable(boolean ended) {
         for (int batch = 0; batch < BATCHES_PER_TURN && !closed; batch++) {
-            Registered from = guest != null ? guest : bound;
+            LoopDescriptor from = guest != null || bound == null ? guest : bound.descriptor();
             if (from == null) {
                 return;
             }
             int count = sockets.receive(from.number(), received);
             if (count < 0) {
-                mixed = false;
+                peer.drained();
                 failed(count, ended);
                 return;
             }
@@ -383,7 +274,7 @@ public final class PacketLink implements GuestLink {
     private String deliver(int count, boolean ended) {
         for (int i = 0; i < count && !closed; i++) {
             int length = received.length(i);
-            if (kind == Kind.CONNECTIONS || bound == null) {
+            if (bound == null) {
                 if (guest == null) {
                     return null;
                 }
@@ -415,12 +306,8 @@ public final class PacketLink implements GuestLink {
     private boolean isGreeting(int index, int length) {
         return kind == Kind.GREETED_DATAGRAMS
                 && length >= 4
-                && (length < EthernetFrame.HEADER_LENGTH || counters.framesFromGuest() == framesAtAttach())
+                && (length < EthernetFrame.HEADER_LENGTH || counters.framesFromGuest() == 0)
                 && received.memory().get(BIG_ENDIAN_INT, received.offset(index)) == GREETING;
-    }
-
-    private long framesAtAttach() {
-        return guest == null ? NONE : guest.framesBefore;
     }
 
     private void endOfBatch() {
@@ -439,29 +326,24 @@ public final class PacketLink implements GuestLink {
         if (closed) {
             return;
         }
-        if (waiting != NONE && guest == null) {
-            int next = waiting;
-            waiting = NONE;
-            patience.cancel(false);
-            attachConnection(next);
-        } else if (guest == null && bound != null) {
-            bound.want(EpollIoOps.EPOLLIN);
+        if (guest == null && bound != null) {
+            bound.descriptor().want(LoopDescriptor.READ);
         }
+        acceptor.next();
     }
 
     private void release() {
-        Registered old = guest;
+        LoopDescriptor old = guest;
         guest = null;
         output.close();
         if (watch != null) {
             watch.cancel(false);
             watch = null;
         }
-        if (old != bound) {
-            old.close();
+        if (bound != null) {
+            peer.part(old.number());
         } else {
-            // What is still queued is the old guest's, and the kernel throws it away with this.
-            sockets.connect(bound.number(), stranger.unspecified());
+            old.close();
         }
     }
 
@@ -488,8 +370,7 @@ public final class PacketLink implements GuestLink {
             return;
         }
         Outcome outcome = output.flush(sockets, guest.number(), connected);
-        if (outcome == Outcome.GONE && peer.isNamed() && sockets.connect(guest.number(), peer) == 0) {
-            // Another socket has the name by now.
+        if (outcome == Outcome.GONE && peer.isBack(guest.number())) {
             outcome = output.flush(sockets, guest.number(), connected);
         }
         switch (outcome) {
@@ -524,7 +405,7 @@ public final class PacketLink implements GuestLink {
     private void goneLater() {
         if (!goingDown) {
             goingDown = true;
-            Registered whose = guest;
+            LoopDescriptor whose = guest;
             String reason = "nothing can be sent to the guest any more (" + Errno.name(output.error()) + ")";
             loop.execute(() -> {
                 goingDown = false;
@@ -564,73 +445,12 @@ public final class PacketLink implements GuestLink {
             return;
         }
         closed = true;
-        dismissWaiting();
         if (guest != null) {
             release();
         }
+        acceptor.close();
         if (bound != null) {
             bound.close();
-            socketFile.remove();
-        }
-    }
-
-    /** What happens to a descriptor; the argument says what, in the bits of epoll. */
-    private interface Happening {
-        void happened(int events);
-    }
-
-    /** A descriptor on the event loop. */
-    private final class Registered implements EpollIoHandle {
-
-        private final FileDescriptor descriptor;
-        private final Happening happening;
-        private final IoRegistration registration;
-        private final long framesBefore = counters.framesFromGuest();
-        private int wanted;
-        private boolean shut;
-
-        /** Not closed if this fails. */
-        Registered(int fd, Happening happening) {
-            this.descriptor = new FileDescriptor(fd);
-            this.happening = happening;
-            Future<IoRegistration> registered = ((IoEventLoop) loop).register(this);
-            if (!registered.isSuccess()) {
-                throw new IllegalStateException("not registered with the event loop", registered.cause());
-            }
-            registration = registered.getNow();
-        }
-
-        void want(EpollIoOps ops) {
-            if (!shut && wanted != ops.value()) {
-                wanted = ops.value();
-                registration.submit(ops);
-            }
-        }
-
-        int number() {
-            return descriptor.intValue();
-        }
-
-        @Override
-        public FileDescriptor fd() {
-            return descriptor;
-        }
-
-        @Override
-        public void handle(IoRegistration ignored, IoEvent event) {
-            if (!shut) {
-                happening.happened(((EpollIoEvent) event).ops().value());
-            }
-        }
-
-        /** Called by the loop too, when it ends. */
-        @Override
-        public void close() {
-            if (!shut) {
-                shut = true;
-                registration.cancel();
-                sockets.close(descriptor.intValue());
-            }
         }
     }
 }

@@ -1,5 +1,6 @@
 package dev.slipway.vhost;
 
+import dev.slipway.ethernet.LoopDescriptor;
 import dev.slipway.posix.EventSignal;
 import dev.slipway.posix.Sockets;
 import io.netty.channel.EventLoop;
@@ -281,7 +282,7 @@ final class VhostDevice {
             default -> {
                 try {
                     ring.kick(new LoopDescriptor(
-                            loop, sockets, fd, LoopDescriptor.EACH_WRITE, () -> queues.kicked(index)));
+                            loop, sockets, fd, LoopDescriptor.EACH_WRITE, happening -> queues.kicked(index)));
                 } catch (IllegalStateException e) {
                     sockets.close(fd);
                     throw new ProtocolViolation("ring " + index + ": " + e.getMessage());

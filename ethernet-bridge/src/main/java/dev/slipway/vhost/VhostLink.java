@@ -1,17 +1,14 @@
 package dev.slipway.vhost;
 
+import dev.slipway.ethernet.Acceptor;
 import dev.slipway.ethernet.GuestEvents;
 import dev.slipway.ethernet.GuestLink;
 import dev.slipway.ethernet.LinkCounters;
+import dev.slipway.ethernet.LoopDescriptor;
 import dev.slipway.ethernet.OnLoop;
 import dev.slipway.ethernet.Segmenter;
 import dev.slipway.ethernet.SocketPathException;
-import dev.slipway.ethernet.SocketPathException.Reason;
-import dev.slipway.ethernet.StreamLink;
-import dev.slipway.ethernet.UnixSocketPath;
-import dev.slipway.posix.Errno;
 import dev.slipway.posix.EventSignal;
-import dev.slipway.posix.SocketAddress;
 import dev.slipway.posix.Sockets;
 import dev.slipway.virtio.VirtioNetHeader;
 import dev.slipway.wire.BigEndian;
@@ -19,11 +16,9 @@ import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.Frame;
 import dev.slipway.wire.Frame.ChecksumState;
 import io.netty.channel.EventLoop;
-import io.netty.util.concurrent.Future;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,8 +28,7 @@ import org.slf4j.LoggerFactory;
  * <p>The guest is attached from when both its rings are started and enabled, until the connection ends or a ring breaks.
  * A pause of the VM, a change of its memory and a reset of its driver do not detach it: meanwhile there is no room.
  *
- * <p>One front-end at a time. The next one waits {@link StreamLink#GRACE_MILLIS} for the end of the one before, or until
- * another comes, and is then closed and counted.
+ * <p>One front-end at a time, by an {@link Acceptor}.
  *
  * <p>Limits: {@value #TURN_BYTES} bytes of frames are written in a turn before data that can wait has to wait; {@link
  * ToGuestQueue} and {@link FromGuestQueue} have limits of their own.
@@ -42,9 +36,6 @@ import org.slf4j.LoggerFactory;
 public final class VhostLink implements GuestLink {
 
     private static final int TURN_BYTES = 1 << 20;
-    private static final int MODE = 0600;
-    private static final int BACKLOG = 16;
-    private static final int ACCEPT_PAUSE_MILLIS = 1000;
     private static final int NONE = -1;
     private static final int HEADER = VirtioNetHeader.LENGTH;
     private static final int SLOT = HEADER + Frame.MAX_LENGTH;
@@ -59,6 +50,7 @@ public final class VhostLink implements GuestLink {
     private final Sockets sockets = new Sockets();
     private final EventSignal signals = new EventSignal();
     private final LinkCounters counters = new LinkCounters();
+    private final Acceptor acceptor;
     private final GuestEvents events;
     private final FromGuestQueue fromGuest = new FromGuestQueue(counters);
     private final ToGuestQueue toGuest = new ToGuestQueue();
@@ -70,11 +62,6 @@ public final class VhostLink implements GuestLink {
     private final Runnable look = this::look;
 
     private String place = "";
-    private UnixSocketPath socketFile;
-    private LoopDescriptor listening;
-    private int waiting = NONE;
-    private Future<?> patience;
-
     private LoopDescriptor socket;
     private FrontEnd frontEnd;
     private VhostDevice device;
@@ -100,6 +87,7 @@ public final class VhostLink implements GuestLink {
         this.loop = loop;
         this.mtu = mtu;
         events = new GuestEvents(loop, counters, () -> attached);
+        acceptor = new Acceptor(loop, sockets, counters, new FrontEnds());
     }
 
     /**
@@ -109,86 +97,35 @@ public final class VhostLink implements GuestLink {
      * @throws SocketPathException if no socket can be made there; a stale one, which nobody has open, is replaced
      */
     public void listen(Path path, Receiver to) throws SocketPathException {
-        OnLoop.run(loop, path.toString(), () -> listenOnLoop(path, to));
-    }
-
-    private void listenOnLoop(Path path, Receiver to) throws SocketPathException {
-        UnixSocketPath prepared = UnixSocketPath.prepareInPlace(path);
-        int fd = sockets.open(Sockets.AF_UNIX, Sockets.SOCK_STREAM);
-        check(path, fd);
-        try {
-            sockets.setMode(fd, MODE);
-            check(path, sockets.bind(fd, new SocketAddress().set(path)));
-            prepared.publish();
-            check(path, sockets.listen(fd, BACKLOG));
-            listening = new LoopDescriptor(loop, sockets, fd, LoopDescriptor.READ, this::acceptable);
-        } catch (SocketPathException | RuntimeException e) {
-            sockets.close(fd);
-            prepared.remove();
-            throw e;
-        }
-        events.to(to);
-        place = path.toString();
-        socketFile = prepared;
-    }
-
-    private static void check(Path path, int result) throws SocketPathException {
-        if (result < 0) {
-            throw new SocketPathException(path, Reason.REFUSED, "cannot listen on it: " + Errno.name(-result));
-        }
+        OnLoop.run(loop, path.toString(), () -> {
+            acceptor.listen(path, Sockets.SOCK_STREAM);
+            events.to(to);
+            place = path.toString();
+        });
     }
 
     // --- connections --------------------------------------------------------------------------------------------
 
-    private void acceptable() {
-        int fd = sockets.accept(listening.number());
-        while (fd >= 0) {
-            arrived(fd);
-            if (closed) {
-                return;
-            }
-            fd = sockets.accept(listening.number());
+    /** VM managers that connect. */
+    private final class FrontEnds implements Acceptor.Link {
+
+        @Override
+        public boolean isTaken() {
+            return socket != null;
         }
-        if (fd == -Errno.EMFILE || fd == -Errno.ENFILE || fd == -Errno.ENOMEM || fd == -Errno.ENOBUFS) {
-            // The connection waits in the kernel: ask again later rather than spin.
-            counters.refusedConnection();
-            listening.want(LoopDescriptor.PAUSE);
-            loop.schedule(() -> listening.want(LoopDescriptor.READ), ACCEPT_PAUSE_MILLIS, TimeUnit.MILLISECONDS);
+
+        @Override
+        public void connected(int fd) {
+            serve(fd);
         }
     }
 
-    private void arrived(int fd) {
-        if (socket == null) {
-            connected(fd);
-            return;
-        }
-        if (waiting != NONE) {
-            // Whose end nobody has noticed yet, if it is the same VM manager that comes again and again.
-            refuseWaiting();
-        }
-        waiting = fd;
-        patience = loop.schedule(this::refuseWaiting, StreamLink.GRACE_MILLIS, TimeUnit.MILLISECONDS);
-    }
-
-    private void refuseWaiting() {
-        counters.refusedConnection();
-        dismissWaiting();
-    }
-
-    private void dismissWaiting() {
-        if (waiting != NONE) {
-            patience.cancel(false);
-            sockets.close(waiting);
-            waiting = NONE;
-        }
-    }
-
-    private void connected(int fd) {
+    private void serve(int fd) {
         goingDown = false;
         device = new VhostDevice(loop, sockets, signals, new Queues(), mtu);
         frontEnd = new FrontEnd(sockets, device, this::afterMessage);
         try {
-            socket = new LoopDescriptor(loop, sockets, fd, LoopDescriptor.READ, this::readable);
+            socket = new LoopDescriptor(loop, sockets, fd, LoopDescriptor.READ, happening -> readable());
         } catch (IllegalStateException e) {
             counters.refusedConnection();
             sockets.close(fd);
@@ -594,12 +531,7 @@ public final class VhostLink implements GuestLink {
         } else {
             LOG.info("{}: a VM manager is gone, no guest of its was attached: {}", place, reason);
         }
-        if (!closed && waiting != NONE && socket == null) {
-            int next = waiting;
-            waiting = NONE;
-            patience.cancel(false);
-            connected(next);
-        }
+        acceptor.next();
     }
 
     private void release() {
@@ -638,13 +570,9 @@ public final class VhostLink implements GuestLink {
             return;
         }
         closed = true;
-        dismissWaiting();
         if (socket != null) {
             release();
         }
-        if (listening != null) {
-            listening.close();
-            socketFile.remove();
-        }
+        acceptor.close();
     }
 }

@@ -1,5 +1,6 @@
 package dev.slipway.vhost;
 
+import dev.slipway.ethernet.LoopDescriptor;
 import dev.slipway.posix.EventSignal;
 import dev.slipway.posix.Sockets;
 import java.lang.foreign.MemorySegment;
