@@ -3,8 +3,8 @@
  * a stack and a link.
  *
  * <p>Theory of operation: one thread owns a VM. Its Netty event loop runs the link to the guest, the {@link
- * dev.slipway.stack.Stack}, one timer and all sockets; {@link dev.slipway.host.VmSession} says what a turn is. Other
- * threads post tasks.
+ * dev.slipway.stack.Stack}, one timer and all sockets; {@code SessionTurns} says what a turn is. Other threads post
+ * tasks. {@link dev.slipway.host.VmSession} joins them all, and {@code HostSide} is this figure:
  *
  * <pre>
  *   Stack ─ HostSockets ─ NameServerStreams ─┬─ NativeHostSockets ─┬─ NativeHostStream     a TCP connection

@@ -198,13 +198,15 @@ final class NativeStreamListener implements Listener, EpollIoHandle {
         IpAddress client = accepting.address().ip();
         int clientPort = accepting.address().port();
         if (session.loop() == accepting.loop()) {
-            session.connectToGuest(target.guest(), request.guestPort(), client, clientPort, preserveSource, accepted);
+            session.clients()
+                    .connect(target.guest(), request.guestPort(), client, clientPort, preserveSource, accepted);
             return;
         }
         try {
             session.loop()
-                    .execute(() -> session.connectToGuest(
-                            target.guest(), request.guestPort(), client, clientPort, preserveSource, accepted));
+                    .execute(() -> session.clients()
+                            .connect(
+                                    target.guest(), request.guestPort(), client, clientPort, preserveSource, accepted));
         } catch (RejectedExecutionException e) {
             // The VM has just ended.
             accepting.sockets().close(accepted);

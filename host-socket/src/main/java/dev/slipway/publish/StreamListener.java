@@ -118,7 +118,8 @@ final class StreamListener extends ChannelInboundHandlerAdapter implements Liste
         session.loop().execute(() -> {
             boolean taken = false;
             try {
-                taken = session.connectToGuest(target.guest(), request.guestPort(), client, preserveSource, accepted);
+                taken = session.clients()
+                        .connect(target.guest(), request.guestPort(), client, preserveSource, accepted);
             } finally {
                 if (!taken && !accepted.isRegistered()) {
                     reset(accepted);

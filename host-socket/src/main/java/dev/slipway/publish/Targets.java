@@ -1,5 +1,6 @@
 package dev.slipway.publish;
 
+import dev.slipway.host.PortClients;
 import dev.slipway.host.VmSession;
 import dev.slipway.wire.IpAddress;
 import java.util.List;
@@ -16,7 +17,7 @@ final class Targets {
     /**
      * A VM and the address to reach it by.
      *
-     * @param guest {@link VmSession#OWN} for whatever it has
+     * @param guest {@link PortClients#OWN} for whatever it has
      */
     record Target(VmSession session, IpAddress guest) {}
 
@@ -37,7 +38,7 @@ final class Targets {
      * @return null if there is none just now
      */
     Target find(PortRequest request) {
-        IpAddress guest = request.guest().orElse(VmSession.OWN);
+        IpAddress guest = request.guest().orElse(PortClients.OWN);
         if (!request.guestName().isEmpty()) {
             int named = addressOfName.applyAsInt(request.guestName());
             if (named == 0) {

@@ -1,8 +1,7 @@
 package dev.slipway.publish;
 
 import dev.slipway.ethernet.Transport;
-import dev.slipway.host.VmSession;
-import dev.slipway.host.VmSession.ClientPlace;
+import dev.slipway.host.PortClients;
 import dev.slipway.udp.UdpForwards;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufUtil;
@@ -115,7 +114,7 @@ final class UdpListener extends SimpleChannelInboundHandler<DatagramPacket> impl
         final Targets.Target target;
         private final InetSocketAddress address;
         /** Where the guest sees it, while there is a conversation. */
-        private Optional<ClientPlace> place = Optional.empty();
+        private Optional<PortClients.Place> place = Optional.empty();
 
         Client(Targets.Target target, InetSocketAddress address) {
             this.target = target;
@@ -123,13 +122,12 @@ final class UdpListener extends SimpleChannelInboundHandler<DatagramPacket> impl
         }
 
         void deliver(byte[] payload) {
-            VmSession session = target.session();
-            if (place.isEmpty() || !session.isAt(place.get(), target.guest())) {
-                place = session.placeOfClient(target.guest(), request.guestPort(), address, preserveSource);
+            PortClients clients = target.session().clients();
+            if (place.isEmpty() || !clients.isAt(place.get(), target.guest())) {
+                place = clients.placeOf(target.guest(), request.guestPort(), address, preserveSource);
             }
             if (place.isPresent()) {
-                session.deliverToGuest(
-                        request.guestPort(), place.get(), this, MemorySegment.ofArray(payload), payload.length);
+                clients.deliver(request.guestPort(), place.get(), this, MemorySegment.ofArray(payload), payload.length);
             }
         }
 
