@@ -278,7 +278,7 @@ public final class PacketLink implements GuestLink {
                 if (guest == null) {
                     return null;
                 }
-                if (length == 0 && ended) {
+                if (length == 0 && isEnd(i, count, ended)) {
                     return "the guest closed the connection";
                 }
             } else if (!isGuest(i)) {
@@ -291,6 +291,19 @@ public final class PacketLink implements GuestLink {
             }
         }
         return null;
+    }
+
+    /**
+     * Whether an empty packet is the end of the connection. The kernel shows both alike, and the end again in each slot
+     * that is left; and the guest may have closed since the event came.
+     */
+    private boolean isEnd(int index, int count, boolean ended) {
+        for (int i = index + 1; i < count; i++) {
+            if (received.length(i) > 0) {
+                return false;
+            }
+        }
+        return ended || sockets.isPeerDone(guest.number());
     }
 
     private void deliver(long at, int length) {

@@ -71,6 +71,14 @@ public final class Sockets {
     private static final int MSG_ERRQUEUE = 0x2000;
     private static final int MSG_CMSG_CLOEXEC = 0x40000000;
 
+    private static final short POLLERR = 0x8;
+    private static final short POLLHUP = 0x10;
+    private static final short POLLRDHUP = 0x2000;
+    /** Where the time to wait lies behind what is polled. */
+    private static final int POLL_TIME = 8;
+
+    private static final int TIME_BYTES = 16;
+
     /** Where the size of the send buffer lies in what SO_MEMINFO gives: SK_MEMINFO_SNDBUF (linux/sock_diag.h). */
     private static final int MEMINFO_SNDBUF = 12;
     /** Where the bytes queued to send lie in it: SK_MEMINFO_WMEM_QUEUED. */
@@ -247,6 +255,16 @@ public final class Sockets {
     public int pendingError(int fd) {
         int result = getOption(fd, SOL_SOCKET, SO_ERROR, 4);
         return result < 0 ? result : option.get(ValueLayout.JAVA_INT, 0);
+    }
+
+    /** Whether the peer will send nothing more, though what it has sent may not be read yet. Does not wait (poll(2)). */
+    public boolean isPeerDone(int fd) {
+        option.set(ValueLayout.JAVA_INT, 0, fd);
+        option.set(ValueLayout.JAVA_SHORT, 4, POLLRDHUP);
+        option.set(ValueLayout.JAVA_SHORT, 6, (short) 0);
+        option.asSlice(POLL_TIME, TIME_BYTES).fill((byte) 0);
+        kernel.call(Number.PPOLL, option.address(), 1, option.address() + POLL_TIME, 0, 0, 0);
+        return (option.get(ValueLayout.JAVA_SHORT, 6) & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
     }
 
     /**

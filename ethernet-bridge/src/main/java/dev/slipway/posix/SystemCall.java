@@ -97,6 +97,7 @@ final class SystemCall {
         FCHMOD(91, 52),
         PRCTL(157, 167),
         OPENAT(257, 56),
+        PPOLL(271, 73),
         ACCEPT4(288, 242),
         RECVMMSG(299, 243),
         SENDMMSG(307, 269),

@@ -410,6 +410,33 @@ class PacketLinkTest {
     }
 
     @Test
+    void endThatComesWhileItsLastPacketsAreReadIsNoFrame() throws Exception {
+        listen(Kind.CONNECTIONS);
+        FakePacketGuest guest = attach(Kind.CONNECTIONS, "");
+        receiver.onFrame = first -> {
+            receiver.onFrame = frame -> {};
+            for (int i = 0; i < ReceiveBatch.SLOTS; i++) {
+                guest.send(random(60, i));
+            }
+            guest.send(new byte[0], random(61, 0));
+            close(guest);
+        };
+        guest.send(random(60, 7));
+        assertThat(receiver.nextEvent()).startsWith("detached: ");
+        assertThat(receiver.frames.stream().map(frame -> frame.length))
+                .hasSize(ReceiveBatch.SLOTS + 3)
+                .endsWith(60, 0, 61);
+    }
+
+    private static void close(FakePacketGuest guest) {
+        try {
+            guest.close();
+        } catch (Exception e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    @Test
     void connectionThatIsBackBeforeItsOldEndWasReadIsAttached() throws Exception {
         listen(Kind.CONNECTIONS);
         FakePacketGuest old = attach(Kind.CONNECTIONS, "");
