@@ -413,12 +413,12 @@ class PacketLinkTest {
     void endThatComesWhileItsLastPacketsAreReadIsNoFrame() throws Exception {
         listen(Kind.CONNECTIONS);
         FakePacketGuest guest = attach(Kind.CONNECTIONS, "");
-        receiver.onFrame = first -> {
-            receiver.onFrame = frame -> {};
-            guest.send(new byte[0], random(61, 0));
-            close(guest);
-        };
         onLoop(() -> {
+            receiver.onFrame = first -> {
+                receiver.onFrame = frame -> {};
+                guest.send(new byte[0], random(61, 0));
+                close(guest);
+            };
             // A full batch, so that the link reads on without a look at what else has happened.
             for (int i = 0; i < ReceiveBatch.SLOTS; i++) {
                 guest.send(random(60, i));
