@@ -329,10 +329,10 @@ final class NativeHostSockets implements HostSockets, AutoCloseable {
         }
     }
 
-    /** An array of at least that many bytes, at most {@link NativeHostStream#SMALL}. */
+    /** An array of at least that many bytes, at most {@link NativeFromHost#SMALL}. */
     byte[] takeSmall(int length) {
         byte[] taken = length <= TINY ? tinies.poll() : smalls.poll();
-        return taken != null ? taken : new byte[length <= TINY ? TINY : NativeHostStream.SMALL];
+        return taken != null ? taken : new byte[length <= TINY ? TINY : NativeFromHost.SMALL];
     }
 
     void giveBack(byte[] used) {

@@ -22,11 +22,11 @@
  * <p>{@link dev.slipway.host.Destinations} is the only place that decides where an address leads; sockets dial what it
  * says.
  *
- * <p>The native side, by system calls, leaves what waits in the kernel: bytes for the guest are peeked at until the guest
- * has them, and the guest is promised the room of the send buffer. What the kernel does not take for all that waits in
- * {@code HeldBytes}. A turn's datagrams go out by one call for many. The portable side, by Netty's channels, holds what
- * waits itself: for the guest in a {@code ByteQueue}, for the host in {@code Chunk}s. All of it is counted in one {@code
- * QueueBudget} per VM.
+ * <p>The native side, by system calls, leaves what waits in the kernel: bytes for the guest are peeked at until the
+ * guest has them ({@code NativeFromHost}), and the guest is promised the room of the send buffer ({@code
+ * NativeToHost}). What the kernel does not take for all that waits in {@code HeldBytes}. A turn's datagrams go out
+ * by one call for many. The portable side, by Netty's channels, holds what waits itself: for the guest in a {@code
+ * ByteQueue}, for the host in {@code Chunk}s. All of it is counted in one {@code QueueBudget} per VM.
  *
  * <p>Limits: IPv4 destinations. Held for the VM in all: 64 MiB, or half of the direct memory if that is less. A
  * connection of the portable side holds 1 MiB to the guest and 512 KiB from it, less as the budget fills, never less
