@@ -3,6 +3,7 @@ package dev.slipway.host;
 import dev.slipway.egress.Egress;
 import dev.slipway.egress.EgressPolicy.Protocol;
 import dev.slipway.proxy.DialPolicy;
+import dev.slipway.seam.HostDatagrams.Verdict;
 import dev.slipway.seam.HostStream.ConnectFailure;
 import dev.slipway.seam.Ipv6Settings;
 import dev.slipway.seam.StackSettings;
@@ -189,6 +190,17 @@ final class Destinations implements DialPolicy {
             case HOST_UNREACHABLE -> ConnectFailure.HOST_UNREACHABLE;
             case NETWORK_UNREACHABLE -> ConnectFailure.NETWORK_UNREACHABLE;
             case PROHIBITED -> ConnectFailure.PROHIBITED;
+        };
+    }
+
+    /** Why a datagram may not go such a way, or {@code null} if it may. */
+    static Verdict refusalOfDatagram(Way way) {
+        return switch (way) {
+            case DIRECT, LOCALHOST -> null;
+            case NOBODY_LISTENS -> Verdict.PORT_UNREACHABLE;
+            case HOST_UNREACHABLE -> Verdict.HOST_UNREACHABLE;
+            case NETWORK_UNREACHABLE -> Verdict.NETWORK_UNREACHABLE;
+            case PROHIBITED -> Verdict.PROHIBITED;
         };
     }
 

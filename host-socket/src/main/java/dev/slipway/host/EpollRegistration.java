@@ -4,7 +4,6 @@ import io.netty.channel.Channel;
 import io.netty.channel.IoEvent;
 import io.netty.channel.IoHandle;
 import io.netty.channel.IoHandler;
-import io.netty.channel.IoHandlerContext;
 import io.netty.channel.IoHandlerFactory;
 import io.netty.channel.IoOps;
 import io.netty.channel.IoRegistration;
@@ -140,7 +139,11 @@ final class EpollRegistration implements EpollIoHandle, IoRegistration {
         }
     }
 
-    private record Handler(IoHandler handler) implements IoHandler {
+    private static final class Handler extends IoHandlerDecorator {
+        Handler(IoHandler handler) {
+            super(handler);
+        }
+
         @Override
         public IoRegistration register(IoHandle handle) throws Exception {
             if (!(handle instanceof Channel.Unsafe)) {
@@ -149,36 +152,6 @@ final class EpollRegistration implements EpollIoHandle, IoRegistration {
             EpollRegistration registration = new EpollRegistration(handler, (EpollIoHandle) handle);
             registration.inner = handler.register(registration);
             return registration;
-        }
-
-        @Override
-        public void initialize() {
-            handler.initialize();
-        }
-
-        @Override
-        public int run(IoHandlerContext context) {
-            return handler.run(context);
-        }
-
-        @Override
-        public void prepareToDestroy() {
-            handler.prepareToDestroy();
-        }
-
-        @Override
-        public void destroy() {
-            handler.destroy();
-        }
-
-        @Override
-        public void wakeup() {
-            handler.wakeup();
-        }
-
-        @Override
-        public boolean isCompatible(Class<? extends IoHandle> type) {
-            return handler.isCompatible(type);
         }
     }
 }

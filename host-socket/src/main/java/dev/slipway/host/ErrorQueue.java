@@ -7,6 +7,8 @@ import dev.slipway.seam.IcmpError;
 import dev.slipway.wire.Icmpv4Packet;
 import dev.slipway.wire.IpAddress;
 import java.lang.foreign.MemorySegment;
+import java.util.function.Consumer;
+import java.util.function.IntConsumer;
 
 /**
  * Reads what the kernel keeps for a socket of errors about what it sent (IP_RECVERR, ip(7)): which packet, and who said
@@ -45,6 +47,28 @@ final class ErrorQueue {
             counters.errorsFromHost++;
         }
         return true;
+    }
+
+    /**
+     * Takes all entries there are, within a call of the stack's, in which the stack may not be told.
+     *
+     * @param local hears the path MTU of each local entry, about what is being sent; 0 if it is about something else
+     * @param earlier hears what is to be told to the guest of packets sent before, when the stack may be told
+     * @return whether there was an entry about something sent before
+     */
+    boolean takeAll(int fd, IntConsumer local, Consumer<KeptError> earlier) {
+        boolean found = false;
+        while (next(fd)) {
+            if (isLocal()) {
+                local.accept(pathMtu());
+                continue;
+            }
+            found = true;
+            if (error != null && destination != null) {
+                earlier.accept(KeptError.of(this));
+            }
+        }
+        return found;
     }
 
     /** Whether the host itself refused the packet, so that the call that sent it failed for this reason. */

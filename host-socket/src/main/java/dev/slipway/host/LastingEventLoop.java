@@ -1,11 +1,8 @@
 package dev.slipway.host;
 
 import io.netty.channel.IoEventLoopGroup;
-import io.netty.channel.IoHandle;
 import io.netty.channel.IoHandler;
-import io.netty.channel.IoHandlerContext;
 import io.netty.channel.IoHandlerFactory;
-import io.netty.channel.IoRegistration;
 import io.netty.channel.SingleThreadIoEventLoop;
 import io.netty.util.concurrent.ThreadAwareExecutor;
 import java.util.concurrent.Executor;
@@ -53,51 +50,20 @@ final class LastingEventLoop extends SingleThreadIoEventLoop {
         }
     }
 
-    private static final class Handler implements IoHandler {
+    private static final class Handler extends IoHandlerDecorator {
 
-        private final IoHandler handler;
         private boolean initialized;
 
         Handler(IoHandler handler) {
-            this.handler = handler;
+            super(handler);
         }
 
         @Override
         public void initialize() {
             if (!initialized) {
                 initialized = true;
-                handler.initialize();
+                super.initialize();
             }
-        }
-
-        @Override
-        public int run(IoHandlerContext context) {
-            return handler.run(context);
-        }
-
-        @Override
-        public IoRegistration register(IoHandle handle) throws Exception {
-            return handler.register(handle);
-        }
-
-        @Override
-        public void prepareToDestroy() {
-            handler.prepareToDestroy();
-        }
-
-        @Override
-        public void destroy() {
-            handler.destroy();
-        }
-
-        @Override
-        public void wakeup() {
-            handler.wakeup();
-        }
-
-        @Override
-        public boolean isCompatible(Class<? extends IoHandle> type) {
-            return handler.isCompatible(type);
         }
     }
 }

@@ -154,13 +154,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
             return Verdict.SENT;
         }
         Destinations.Way way = destinations.judge(destination, Protocol.UDP, port);
-        Verdict refusal = switch (way) {
-            case DIRECT, LOCALHOST -> null;
-            case NOBODY_LISTENS -> Verdict.PORT_UNREACHABLE;
-            case HOST_UNREACHABLE -> Verdict.HOST_UNREACHABLE;
-            case NETWORK_UNREACHABLE -> Verdict.NETWORK_UNREACHABLE;
-            case PROHIBITED -> Verdict.PROHIBITED;
-        };
+        Verdict refusal = Destinations.refusalOfDatagram(way);
         if (refusal != null) {
             owner.counters().datagramsRefusedByPolicy++;
             return refusal;
@@ -232,19 +226,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
 
     /** Takes all errors there are; returns whether one of them is about something sent before. */
     private boolean tellErrorsLater() {
-        ErrorQueue errors = owner.errors();
-        boolean found = false;
-        while (errors.next(fd)) {
-            if (errors.isLocal()) {
-                pathMtu = errors.pathMtu();
-                continue;
-            }
-            found = true;
-            if (errors.error() != null && errors.destination() != null) {
-                tellLater(KeptError.of(errors));
-            }
-        }
-        return found;
+        return owner.errors().takeAll(fd, mtu -> pathMtu = mtu, this::tellLater);
     }
 
     private void tellLater(KeptError kept) {

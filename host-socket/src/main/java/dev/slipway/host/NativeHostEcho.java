@@ -160,20 +160,11 @@ final class NativeHostEcho implements HostEcho, EpollIoHandle {
 
     /** Takes all errors there are; returns whether one of them is about something sent before. */
     private boolean tellErrorsLater() {
-        ErrorQueue errors = owner.errors();
-        boolean found = false;
-        while (errors.next(fd)) {
-            if (errors.isLocal()) {
-                pathMtu = errors.pathMtu();
-                continue;
-            }
-            found = true;
-            if (errors.error() != null && errors.destination() != null) {
-                KeptError kept = KeptError.of(errors);
-                owner.loop().execute(() -> tell(kept));
-            }
-        }
-        return found;
+        return owner.errors().takeAll(fd, mtu -> pathMtu = mtu, this::tellLater);
+    }
+
+    private void tellLater(KeptError kept) {
+        owner.loop().execute(() -> tell(kept));
     }
 
     private void tell(KeptError kept) {

@@ -111,13 +111,7 @@ final class NettyHostDatagrams extends ChannelInboundHandlerAdapter implements H
             return Verdict.LOST;
         }
         Destinations.Way way = destinations.judge(destination, Protocol.UDP, port);
-        Verdict refusal = switch (way) {
-            case DIRECT, LOCALHOST -> null;
-            case NOBODY_LISTENS -> Verdict.PORT_UNREACHABLE;
-            case HOST_UNREACHABLE -> Verdict.HOST_UNREACHABLE;
-            case NETWORK_UNREACHABLE -> Verdict.NETWORK_UNREACHABLE;
-            case PROHIBITED -> Verdict.PROHIBITED;
-        };
+        Verdict refusal = Destinations.refusalOfDatagram(way);
         if (refusal != null) {
             owner.counters().datagramsRefusedByPolicy++;
             return refusal;

@@ -2,11 +2,9 @@ package dev.slipway.host;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.netty.channel.IoHandle;
 import io.netty.channel.IoHandler;
 import io.netty.channel.IoHandlerContext;
 import io.netty.channel.IoHandlerFactory;
-import io.netty.channel.IoRegistration;
 import io.netty.channel.nio.NioIoHandler;
 import io.netty.util.concurrent.DefaultThreadFactory;
 import io.netty.util.concurrent.ThreadAwareExecutor;
@@ -58,10 +56,13 @@ class LastingEventLoopTest {
         }
     }
 
-    private record ThrowingHandler(IoHandler handler, AtomicReference<Throwable> next) implements IoHandler {
-        @Override
-        public void initialize() {
-            handler.initialize();
+    private static final class ThrowingHandler extends IoHandlerDecorator {
+
+        private final AtomicReference<Throwable> next;
+
+        ThrowingHandler(IoHandler handler, AtomicReference<Throwable> next) {
+            super(handler);
+            this.next = next;
         }
 
         @Override
@@ -73,32 +74,7 @@ class LastingEventLoopTest {
             if (thrown instanceof RuntimeException exception) {
                 throw exception;
             }
-            return handler.run(context);
-        }
-
-        @Override
-        public IoRegistration register(IoHandle handle) throws Exception {
-            return handler.register(handle);
-        }
-
-        @Override
-        public void prepareToDestroy() {
-            handler.prepareToDestroy();
-        }
-
-        @Override
-        public void destroy() {
-            handler.destroy();
-        }
-
-        @Override
-        public void wakeup() {
-            handler.wakeup();
-        }
-
-        @Override
-        public boolean isCompatible(Class<? extends IoHandle> type) {
-            return handler.isCompatible(type);
+            return super.run(context);
         }
     }
 }
