@@ -3,14 +3,12 @@ package dev.slipway.stack;
 import dev.slipway.fuzz.Input;
 import dev.slipway.seam.HostDatagrams;
 import dev.slipway.seam.HostEcho;
-import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.IcmpError;
+import dev.slipway.testing.TestHost;
 import dev.slipway.wire.IpAddress;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
-import java.util.List;
 
 /**
  * A host whose sockets do what the input says, and which holds the stack to its side of the seam: nothing is used after its
@@ -19,16 +17,11 @@ import java.util.List;
  * <p>A byte of the guest's is the low eight bits of its sequence number, so that a byte which is lost, doubled or moved
  * shows; a byte of the host's is computed from its position.
  */
-final class FuzzHost implements HostSockets {
+final class FuzzHost extends TestHost<FuzzHost.Stream, FuzzHost.Datagrams, FuzzHost.Echo> {
 
     static final int MAX_SOCKETS = 200;
 
-    final List<Stream> streams = new ArrayList<>();
-    final List<Datagrams> datagrams = new ArrayList<>();
-    final List<Echo> echoes = new ArrayList<>();
-    HostDatagrams.Verdict verdict = HostDatagrams.Verdict.SENT;
     int room = 20_000;
-    boolean exhausted;
 
     static byte ofHost(long position) {
         return (byte) (position * 167 + (position >>> 8));
@@ -40,34 +33,27 @@ final class FuzzHost implements HostSockets {
         }
     }
 
-    @Override
-    public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
-        return open(listener, true);
-    }
-
-    Stream open(HostStream.Listener listener, boolean connects) {
-        Stream stream = new Stream(listener, room, connects);
+    /** A connection of somebody on the host, to a port of the guest. */
+    Stream accept(HostStream.Listener listener) {
+        Stream stream = new Stream(listener, room, false);
         streams.add(stream);
         return stream;
     }
 
     @Override
-    public HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
-        check(preferredPort >= 0 && preferredPort <= 65_535, "port " + preferredPort);
-        if (exhausted) {
-            return null;
-        }
-        datagrams.add(new Datagrams(ipv6, listener));
-        return datagrams.getLast();
+    protected Stream stream(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
+        return new Stream(listener, room, true);
     }
 
     @Override
-    public HostEcho openEcho(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
-        if (exhausted) {
-            return null;
-        }
-        echoes.add(new Echo(ipv6, listener));
-        return echoes.getLast();
+    protected Datagrams datagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
+        check(preferredPort >= 0 && preferredPort <= 65_535, "port " + preferredPort);
+        return new Datagrams(ipv6, listener);
+    }
+
+    @Override
+    protected Echo echo(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
+        return new Echo(ipv6, listener);
     }
 
     /** Sockets that nobody has closed. */

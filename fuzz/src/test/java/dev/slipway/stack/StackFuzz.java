@@ -547,8 +547,7 @@ public final class StackFuzz {
                                 Math.min(payload.length, 65_507),
                                 now);
             }
-            default ->
-                stack.ports().connect(to, port, seenAs, input.u16(), listener -> host.open(listener, false), now);
+            default -> stack.ports().connect(to, port, seenAs, input.u16(), listener -> host.accept(listener), now);
         }
         turn();
     }

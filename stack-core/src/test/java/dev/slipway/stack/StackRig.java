@@ -10,13 +10,14 @@ import dev.slipway.dns.NameServer;
 import dev.slipway.seam.DropCounters;
 import dev.slipway.seam.HostDatagrams;
 import dev.slipway.seam.HostEcho;
-import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.NameResolver;
 import dev.slipway.seam.StackSettings;
 import dev.slipway.testing.FrameRecorder;
 import dev.slipway.testing.PacketBuilder;
 import dev.slipway.testing.SentFrame;
+import dev.slipway.testing.SwallowingStream;
+import dev.slipway.testing.TestHost;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.DropReason;
 import dev.slipway.wire.Icmpv4Packet;
@@ -151,42 +152,24 @@ final class StackRig {
     }
 
     /** The host that the stack opens sockets at. */
-    static final class FakeHost implements HostSockets {
+    static final class FakeHost extends TestHost<FakeHost.Stream, FakeHost.Datagrams, FakeHost.Echo> {
 
-        final List<Datagrams> datagrams = new ArrayList<>();
-        final List<Stream> streams = new ArrayList<>();
-        final List<Echo> echoes = new ArrayList<>();
-        boolean exhausted;
         int pathMtu;
-        HostDatagrams.Verdict verdict = HostDatagrams.Verdict.SENT;
         RuntimeException failSends;
 
-        int opened() {
-            return datagrams.size() + streams.size() + echoes.size();
+        @Override
+        protected Stream stream(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
+            return new Stream(destination, port, hopLimit, listener);
         }
 
         @Override
-        public HostStream connect(IpAddress destination, int port, int hopLimit, HostStream.Listener listener) {
-            streams.add(new Stream(destination, port, hopLimit, listener));
-            return streams.getLast();
+        protected Datagrams datagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
+            return new Datagrams(preferredPort, ipv6, listener);
         }
 
         @Override
-        public HostDatagrams openDatagrams(int preferredPort, boolean ipv6, HostDatagrams.Listener listener) {
-            if (exhausted) {
-                return null;
-            }
-            datagrams.add(new Datagrams(preferredPort, ipv6, listener));
-            return datagrams.getLast();
-        }
-
-        @Override
-        public HostEcho openEcho(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
-            if (exhausted) {
-                return null;
-            }
-            echoes.add(new Echo(preferredIdentifier, ipv6, listener));
-            return echoes.getLast();
+        protected Echo echo(int preferredIdentifier, boolean ipv6, HostEcho.Listener listener) {
+            return new Echo(preferredIdentifier, ipv6, listener);
         }
 
         record Sent(String destination, int port, int hopLimit, boolean dontFragment, byte[] payload) {}
@@ -328,67 +311,18 @@ final class StackRig {
             }
         }
 
-        /** A connection that says nothing and takes everything. */
-        static final class Stream implements HostStream {
+        /** A connection, and where it was to lead. */
+        static final class Stream extends SwallowingStream {
             final IpAddress destination;
             final int port;
             final int hopLimit;
             final Listener listener;
-            long written;
-            boolean ended;
-            boolean shutdown;
 
             Stream(IpAddress destination, int port, int hopLimit, Listener listener) {
                 this.destination = destination;
                 this.port = port;
                 this.hopLimit = hopLimit;
                 this.listener = listener;
-            }
-
-            @Override
-            public int room() {
-                return 1 << 20;
-            }
-
-            @Override
-            public void write(MemorySegment source, long offset, int length) {
-                written += length;
-            }
-
-            @Override
-            public void flush() {}
-
-            @Override
-            public long taken() {
-                return written;
-            }
-
-            @Override
-            public void shutdownOutput() {
-                shutdown = true;
-            }
-
-            @Override
-            public boolean isOutputShutdown() {
-                return shutdown;
-            }
-
-            @Override
-            public int peek(long position, MemorySegment target, long offset, int length) {
-                return 0;
-            }
-
-            @Override
-            public void discard(long position) {}
-
-            @Override
-            public void reset() {
-                ended = true;
-            }
-
-            @Override
-            public void close() {
-                ended = true;
             }
         }
     }

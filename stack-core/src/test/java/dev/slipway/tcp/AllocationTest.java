@@ -12,6 +12,7 @@ import dev.slipway.seam.HostEcho;
 import dev.slipway.seam.HostSockets;
 import dev.slipway.seam.HostStream;
 import dev.slipway.seam.StackSettings;
+import dev.slipway.testing.SwallowingStream;
 import dev.slipway.time.DeadlineQueue;
 import dev.slipway.wire.BigEndian;
 import dev.slipway.wire.Frame;
@@ -150,49 +151,14 @@ class AllocationTest {
         }
     }
 
-    private static final class Stream implements HostStream {
+    /** A host that has said what a test says it has, of whatever bytes. */
+    private static final class Stream extends SwallowingStream {
         Listener listener;
         long available;
-        long written;
-
-        @Override
-        public int room() {
-            return 1 << 20;
-        }
-
-        @Override
-        public void write(MemorySegment source, long offset, int length) {
-            written += length;
-        }
-
-        @Override
-        public void flush() {}
-
-        @Override
-        public long taken() {
-            return written;
-        }
-
-        @Override
-        public void shutdownOutput() {}
-
-        @Override
-        public boolean isOutputShutdown() {
-            return false;
-        }
 
         @Override
         public int peek(long position, MemorySegment target, long offset, int length) {
             return (int) Math.min(length, available - position);
         }
-
-        @Override
-        public void discard(long position) {}
-
-        @Override
-        public void reset() {}
-
-        @Override
-        public void close() {}
     }
 }

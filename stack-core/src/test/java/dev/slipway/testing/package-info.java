@@ -1,5 +1,6 @@
 /**
  * Packets for tests: builders of what a guest sends, and assertions on what it gets that read like sentences.
+ * And hosts for the stack to open sockets at: {@link dev.slipway.testing.TestHost} remembers them.
  *
  * <p>Nothing here uses the parsers, writers or checksums of {@code dev.slipway.wire}, only its constants: what checks
  * the stack must not share the stack's errors.
