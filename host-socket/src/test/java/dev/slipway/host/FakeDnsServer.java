@@ -3,13 +3,14 @@ package dev.slipway.host;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.net.DatagramPacket;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
-import java.util.ArrayList;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
@@ -20,10 +21,14 @@ import java.util.function.Function;
 /** A DNS server on one address that says what the test wants: the truth, lies, or nothing. */
 public final class FakeDnsServer implements AutoCloseable {
 
+    private static final Duration LEAVES_WITHIN = Duration.ofSeconds(5);
+
     final List<byte[]> queries = new CopyOnWriteArrayList<>();
     final Set<Integer> sourcePorts = ConcurrentHashMap.newKeySet();
     private final DatagramSocket udp;
     private final ServerSocket tcp;
+    private final List<Socket> connections = new CopyOnWriteArrayList<>();
+    private final List<Thread> threads;
     private final Function<byte[], List<byte[]>> behaviour;
 
     /**
@@ -38,8 +43,9 @@ public final class FakeDnsServer implements AutoCloseable {
         tcp.setReuseAddress(true);
         tcp.bind(new InetSocketAddress(local, port));
         udp = new DatagramSocket(new InetSocketAddress(local, tcp.getLocalPort()));
-        Thread.ofPlatform().daemon().start(this::serveUdp);
-        Thread.ofPlatform().daemon().start(this::serveTcp);
+        threads = List.of(
+                Thread.ofPlatform().daemon().start(this::serveUdp),
+                Thread.ofPlatform().daemon().start(this::serveTcp));
     }
 
     int port() {
@@ -75,11 +81,10 @@ public final class FakeDnsServer implements AutoCloseable {
     }
 
     private void serveTcp() {
-        List<Socket> open = new ArrayList<>();
         try {
             while (true) {
                 Socket socket = tcp.accept();
-                open.add(socket);
+                connections.add(socket);
                 DataInputStream in = new DataInputStream(socket.getInputStream());
                 byte[] query = new byte[in.readUnsignedShort()];
                 in.readFully(query);
@@ -93,19 +98,32 @@ public final class FakeDnsServer implements AutoCloseable {
                 }
             }
         } catch (IOException e) {
-            for (Socket socket : open) {
-                try {
-                    socket.close();
-                } catch (IOException ignored) {
-                    continue;
-                }
+            closeConnections();
+        }
+    }
+
+    private void closeConnections() {
+        for (Socket socket : connections) {
+            try {
+                socket.close();
+            } catch (IOException e) {
+                continue;
             }
         }
     }
 
+    /** Returns when the ports are free: a socket that a thread waits on is only closed once that thread has left it. */
     @Override
     public void close() throws IOException {
         udp.close();
         tcp.close();
+        closeConnections();
+        try {
+            for (Thread thread : threads) {
+                thread.join(LEAVES_WITHIN);
+            }
+        } catch (InterruptedException e) {
+            throw new InterruptedIOException("while a name server of the test was closed");
+        }
     }
 }
