@@ -14,7 +14,8 @@ final class Signals {
      *
      * @param name without SIG
      * @param heard run on a thread of the JVM's at each such signal
-     * @return false if it cannot be heard here
+     * @return false if it cannot be heard here: who started the program had it ignored, as {@code nohup} does with SIGHUP,
+     *     and the JVM leaves that as it is
      */
     static boolean hear(String name, Runnable heard) {
         try {
@@ -29,12 +30,12 @@ final class Signals {
                 case "hashCode" -> System.identityHashCode(proxy);
                 default -> "SIG" + name;
             };
-            signal.getMethod("handle", signal, handler)
+            Object before = signal.getMethod("handle", signal, handler)
                     .invoke(
                             null,
                             signal.getConstructor(String.class).newInstance(name),
                             Proxy.newProxyInstance(handler.getClassLoader(), new Class<?>[] {handler}, calls));
-            return true;
+            return before != handler.getField("SIG_IGN").get(null);
         } catch (ReflectiveOperationException | IllegalArgumentException e) {
             return false;
         }

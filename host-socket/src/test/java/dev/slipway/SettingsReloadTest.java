@@ -3,6 +3,8 @@ package dev.slipway;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.proxy.ProxySettings;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -60,7 +62,48 @@ final class SettingsReloadTest {
         Path file = folder.resolve("http.json");
         Files.writeString(file, "{\"https\": \"one:1\"}");
         Path log = folder.resolve("log");
-        Process process = new ProcessBuilder(
+        Process process = start("--default-signal=HUP", file, log);
+        try {
+            await(process, log, "ready:");
+            String arguments = Files.readString(Path.of("/proc/" + process.pid() + "/cmdline"));
+            assertThat(arguments)
+                    .contains("http://***********@proxy.example:8888")
+                    .doesNotContain("secret");
+            hangUp(process);
+            await(process, log, "nothing changed");
+            Files.writeString(file, "{\"https\": \"http://corp:secret@two.example:2\"}");
+            await(process, log, "https=http://***@two.example:2");
+            assertThat(Files.readString(log)).doesNotContain("secret");
+        } finally {
+            stop(process);
+        }
+        assertThat(process.waitFor()).isZero();
+    }
+
+    /** As by {@code nohup}: the JVM hears no signal that who started it had ignored. */
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void aProgramThatIgnoresSighupSaysSoAndFollowsItsFiles() throws Exception {
+        Path file = folder.resolve("http.json");
+        Files.writeString(file, "{\"https\": \"one:1\"}");
+        Path log = folder.resolve("log");
+        Process process = start("--ignore-signal=HUP", file, log);
+        try {
+            await(process, log, "SIGHUP cannot be heard");
+            await(process, log, "ready:");
+            hangUp(process);
+            Files.writeString(file, "{\"https\": \"two.example:2\"}");
+            await(process, log, "https=http://two.example:2");
+        } finally {
+            stop(process);
+        }
+    }
+
+    /** A program of its own, whose arguments hold a password. */
+    private Process start(String signals, Path file, Path log) throws IOException {
+        return new ProcessBuilder(
+                        "env",
+                        signals,
                         ProcessHandle.current().info().command().orElseThrow(),
                         "--enable-native-access=ALL-UNNAMED",
                         "-XX:+UseSerialGC",
@@ -78,32 +121,38 @@ final class SettingsReloadTest {
                 .redirectErrorStream(true)
                 .redirectOutput(log.toFile())
                 .start();
-        try {
-            await(process, log, "ready:");
-            String arguments = Files.readString(Path.of("/proc/" + process.pid() + "/cmdline"));
-            assertThat(arguments)
-                    .contains("http://***********@proxy.example:8888")
-                    .doesNotContain("secret");
-            Process kill = new ProcessBuilder("kill", "-HUP", "" + process.pid()).start();
-            assertThat(kill.waitFor()).isZero();
-            await(process, log, "nothing changed");
-            Files.writeString(file, "{\"https\": \"http://corp:secret@two.example:2\"}");
-            await(process, log, "https=http://***@two.example:2");
-            assertThat(Files.readString(log)).doesNotContain("secret");
-        } finally {
-            process.destroy();
-            if (!process.waitFor(20, TimeUnit.SECONDS)) {
-                process.destroyForcibly();
-            }
+    }
+
+    private static void hangUp(Process process) throws Exception {
+        Process kill = new ProcessBuilder("kill", "-HUP", "" + process.pid()).start();
+        assertThat(kill.waitFor()).isZero();
+    }
+
+    private static void stop(Process process) throws InterruptedException {
+        process.destroy();
+        if (!process.waitFor(20, TimeUnit.SECONDS)) {
+            process.destroyForcibly();
         }
-        assertThat(process.waitFor()).isZero();
     }
 
     private static void await(Process process, Path log, String text) throws Exception {
         long begin = System.nanoTime();
         while (!Files.readString(log).contains(text)) {
-            boolean inTime = process.isAlive() && System.nanoTime() - begin < TimeUnit.SECONDS.toNanos(60);
-            assertThat(inTime).as("'%s' in: %s", text, Files.readString(log)).isTrue();
+            if (!process.isAlive() || System.nanoTime() - begin > TimeUnit.SECONDS.toNanos(60)) {
+                throw new AssertionError("no '" + text + "' in: " + Files.readString(log) + whatItsThreadsDo(process));
+            }
+        }
+    }
+
+    private static String whatItsThreadsDo(Process process) {
+        Path jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd");
+        try {
+            Process dump = new ProcessBuilder(jcmd.toString(), "" + process.pid(), "Thread.print")
+                    .redirectErrorStream(true)
+                    .start();
+            return new String(dump.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            return e.toString();
         }
     }
 }
