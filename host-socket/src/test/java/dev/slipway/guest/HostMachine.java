@@ -50,7 +50,7 @@ final class HostMachine implements AutoCloseable {
     /** What begins so is a program that is put before the backend's command line. */
     static final String LAUNCHER = "launcher:";
 
-    private static final Duration START = Duration.ofSeconds(20);
+    private static final Duration START = Duration.ofSeconds(60);
 
     private final List<AutoCloseable> parts = new ArrayList<>();
     private final Path directory;

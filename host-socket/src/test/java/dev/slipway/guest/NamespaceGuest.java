@@ -29,6 +29,7 @@ final class NamespaceGuest implements AutoCloseable {
         // A TAP drops what its queue cannot hold, where a virtio ring makes the guest wait: so the queue is long.
         guest.ip("link set eth0 address " + GUEST_MAC + " txqueuelen 20000");
         guest.ip("link set eth0 up");
+        relay.captureToFile(CaptureFile.runningTest());
         relay.connect(machine.socket());
     }
 

@@ -26,7 +26,11 @@ final class NamespaceGuestExtension
 
     @Override
     public void beforeEach(ExtensionContext context) throws IOException {
-        machines(context).started().online();
+        NamespaceGuest guest = machines(context).started();
+        guest.relay()
+                .captureToFile(context.getRequiredTestClass().getSimpleName() + "."
+                        + context.getRequiredTestMethod().getName());
+        guest.online();
     }
 
     @Override

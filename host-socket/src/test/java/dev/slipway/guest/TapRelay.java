@@ -34,7 +34,8 @@ final class TapRelay implements AutoCloseable {
     private final int hidden;
 
     private final AtomicLong refusedByTap = new AtomicLong();
-    private volatile FrameCapture capture;
+    private volatile FrameSink capture;
+    private CaptureFile file;
     private volatile boolean stopping;
     private volatile boolean deaf;
     private ByteChannel socket;
@@ -93,8 +94,23 @@ final class TapRelay implements AutoCloseable {
     }
 
     /** Every frame of both directions from now on also goes there; null ends that. */
-    void captureTo(FrameCapture newCapture) {
+    void captureTo(FrameSink newCapture) {
         capture = newCapture;
+    }
+
+    /** Begins a new file for the frames from now on, if such files are asked for. */
+    void captureToFile(String name) throws IOException {
+        closeFile();
+        file = CaptureFile.next(name);
+        capture = file;
+    }
+
+    private void closeFile() throws IOException {
+        if (file != null) {
+            capture = null;
+            file.close();
+            file = null;
+        }
     }
 
     /** Frames that the guest's kernel did not take: its interface was down, or the frame was none. */
@@ -122,7 +138,7 @@ final class TapRelay implements AutoCloseable {
         }
     }
 
-    private int readFrames(MemorySegment batch) {
+    private int readFrames(MemorySegment batch) throws IOException {
         int filled = 0;
         while (filled < BATCH) {
             int length = LinuxCalls.read(tap, batch, filled + PREFIX, MAX_FRAME) - hidden;
@@ -176,8 +192,8 @@ final class TapRelay implements AutoCloseable {
         return length;
     }
 
-    private void keep(MemorySegment batch, int offset, int length) {
-        FrameCapture current = capture;
+    private void keep(MemorySegment batch, int offset, int length) throws IOException {
+        FrameSink current = capture;
         if (current != null) {
             current.keep(batch, offset, length);
         }
@@ -197,6 +213,7 @@ final class TapRelay implements AutoCloseable {
             }
         } finally {
             LinuxCalls.close(tap);
+            closeFile();
         }
     }
 }

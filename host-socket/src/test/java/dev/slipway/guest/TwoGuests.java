@@ -62,6 +62,7 @@ final class TwoGuests implements AutoCloseable {
             tap.ip("link set eth0 address " + TAP_MAC);
             tap.ip("link set eth0 up");
             stream.ip("link set eth0 up");
+            relay.captureToFile(CaptureFile.runningTest());
             relay.connect(machine.socket());
             String ofTap = lease(machine, tap).address();
             String ofStream = lease(machine, stream).address();
