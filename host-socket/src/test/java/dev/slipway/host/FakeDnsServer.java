@@ -34,7 +34,7 @@ public final class FakeDnsServer implements AutoCloseable {
     /**
      * @param address of this machine
      * @param port 0 for any
-     * @param behaviour what to send back for a query, in this order
+     * @param behaviour what to send back for a query, in this order; null ends a connection of TCP without an answer
      */
     public FakeDnsServer(String address, int port, Function<byte[], List<byte[]>> behaviour) throws IOException {
         this.behaviour = behaviour;
@@ -71,8 +71,11 @@ public final class FakeDnsServer implements AutoCloseable {
                 sourcePorts.add(packet.getPort());
                 byte[] query = Arrays.copyOf(packet.getData(), packet.getLength());
                 queries.add(query);
-                for (byte[] response : behaviour.apply(query)) {
-                    udp.send(new DatagramPacket(response, response.length, packet.getSocketAddress()));
+                List<byte[]> responses = behaviour.apply(query);
+                if (responses != null) {
+                    for (byte[] response : responses) {
+                        udp.send(new DatagramPacket(response, response.length, packet.getSocketAddress()));
+                    }
                 }
             }
         } catch (IOException e) {
@@ -89,8 +92,13 @@ public final class FakeDnsServer implements AutoCloseable {
                 byte[] query = new byte[in.readUnsignedShort()];
                 in.readFully(query);
                 queries.add(query);
+                List<byte[]> responses = behaviour.apply(query);
+                if (responses == null) {
+                    socket.close();
+                    continue;
+                }
                 DataOutputStream out = new DataOutputStream(socket.getOutputStream());
-                for (byte[] response : behaviour.apply(query)) {
+                for (byte[] response : responses) {
                     out.writeByte(response.length >>> 8);
                     out.flush();
                     out.writeByte(response.length);
