@@ -24,10 +24,12 @@ import java.lang.foreign.MemorySegment;
  */
 final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
 
-    private static final EpollIoOps INTEREST = EpollIoOps.EPOLLIN
-            .with(EpollIoOps.EPOLLOUT)
-            .with(EpollIoOps.EPOLLRDHUP)
-            .with(EpollIoOps.EPOLLET);
+    /** Of a connection that the host has accepted, until the guest has too: nobody can take its bytes before. */
+    private static final EpollIoOps ENDS = EpollIoOps.EPOLLRDHUP.with(EpollIoOps.EPOLLET);
+    /** Until the kernel's buffer was full once: a fresh socket would tell at once that it is writable. */
+    private static final EpollIoOps INPUT = ENDS.with(EpollIoOps.EPOLLIN);
+
+    private static final EpollIoOps ALL = INPUT.with(EpollIoOps.EPOLLOUT);
     private static final int READABLE = EpollIoOps.EPOLLIN.value();
     private static final int WRITABLE = EpollIoOps.EPOLLOUT.value();
     private static final int PEER_CLOSED = EpollIoOps.EPOLLRDHUP.value();
@@ -50,6 +52,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private final NativeFromHost fromHost;
     private FileDescriptor descriptor;
     private IoRegistration registration;
+    private EpollIoOps interest;
     private State state = State.CONNECTING;
     private ConnectFailure failure;
 
@@ -78,7 +81,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
      * @param result of the connect call: 0, or minus EINPROGRESS
      */
     void connecting(int result) {
-        if (!register()) {
+        if (!register(ALL)) {
             sockets.close(fd);
             owner.closed(this);
             fail(ConnectFailure.EXHAUSTED);
@@ -93,20 +96,34 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     /** The socket was accepted, and the kernel will send a reset when it is closed; see {@link #opened}. */
     void accepted() {
         state = State.OPEN;
-        if (!register()) {
+        if (register(ENDS)) {
+            fromHost.readable();
+        } else {
             ioFailed(0);
         }
     }
 
-    private boolean register() {
+    private boolean register(EpollIoOps first) {
         descriptor = new FileDescriptor(fd);
         Future<IoRegistration> registered = owner.loop().register(this);
         if (!registered.isSuccess()) {
             return false;
         }
         registration = registered.getNow();
-        registration.submit(INTEREST);
+        listen(first);
         return true;
+    }
+
+    private void listen(EpollIoOps ops) {
+        interest = ops;
+        registration.submit(ops);
+    }
+
+    /** The kernel's buffer is full: it is to tell when it no longer is. */
+    void awaitWritable() {
+        if (interest != ALL && state == State.OPEN && !failed) {
+            listen(ALL);
+        }
     }
 
     /** Delivers what became known within a method of the seam. */
@@ -288,7 +305,13 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
 
     @Override
     public int peek(long position, MemorySegment target, long offset, int length) {
-        return state == State.CLOSED ? 0 : fromHost.peek(position, target, offset, length);
+        if (state == State.CLOSED) {
+            return 0;
+        }
+        if (interest == ENDS) {
+            listen(INPUT);
+        }
+        return fromHost.peek(position, target, offset, length);
     }
 
     @Override

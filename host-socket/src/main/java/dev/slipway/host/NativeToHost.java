@@ -251,6 +251,7 @@ final class NativeToHost {
      * guest would not wait for so long for an acknowledgement. So look from time to time.
      */
     private void retryLater() {
+        stream.awaitWritable();
         if (!retrying) {
             owner.loop().schedule(this::retry, RETRY_MILLIS, TimeUnit.MILLISECONDS);
             retrying = true;
