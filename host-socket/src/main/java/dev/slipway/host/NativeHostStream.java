@@ -19,8 +19,8 @@ import java.lang.foreign.MemorySegment;
  * Here is what they share: the descriptor, its registration with the event loop, how the connection comes about, and how
  * it ends.
  *
- * <p>Registered edge-triggered and once: no call per change of interest, and no storm of events for bytes that stay in
- * the queue until they are acknowledged.
+ * <p>Registered edge-triggered: no storm of events for bytes that stay in the queue until they are acknowledged, and no call
+ * per change of interest but two of an accepted connection, when the guest takes it and when the host first lacks room.
  */
 final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
 
@@ -97,6 +97,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     void accepted() {
         state = State.OPEN;
         if (register(ENDS)) {
+            // No event tells of what has come before the guest takes the connection.
             fromHost.readable();
         } else {
             ioFailed(0);
