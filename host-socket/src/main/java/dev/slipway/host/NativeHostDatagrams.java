@@ -63,7 +63,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
     private final boolean ipv6;
     private final int maxPayload;
     private final int fd;
-    private final FileDescriptor descriptor;
+    private final OwnedDescriptor descriptor;
     private IoRegistration registration;
     private boolean closed;
 
@@ -113,7 +113,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         this.maxPayload = ipv6 ? UdpDatagram.MAX_PAYLOAD_V6 : UdpDatagram.MAX_PAYLOAD;
         this.segmentMax = maxPayload;
         this.fd = fd;
-        this.descriptor = new FileDescriptor(fd);
+        this.descriptor = new OwnedDescriptor(fd);
         sockets.keepErrors(fd, ipv6, true);
         sockets.setDontFragment(fd, ipv6, false);
     }
@@ -426,6 +426,7 @@ final class NativeHostDatagrams implements HostDatagrams, EpollIoHandle {
         }
         sendGathered();
         closed = true;
+        descriptor.closing();
         registration.cancel();
         sockets.close(fd);
         owner.closed(this);

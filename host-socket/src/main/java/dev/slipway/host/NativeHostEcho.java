@@ -37,7 +37,7 @@ final class NativeHostEcho implements HostEcho, EpollIoHandle {
     private final Listener listener;
     private final boolean ipv6;
     private final int fd;
-    private final FileDescriptor descriptor;
+    private final OwnedDescriptor descriptor;
     private IoRegistration registration;
     private boolean closed;
     private int hopLimit;
@@ -52,7 +52,7 @@ final class NativeHostEcho implements HostEcho, EpollIoHandle {
         this.listener = listener;
         this.ipv6 = ipv6;
         this.fd = fd;
-        this.descriptor = new FileDescriptor(fd);
+        this.descriptor = new OwnedDescriptor(fd);
     }
 
     /** A new ping socket's descriptor, or minus an error number: {@link #isForbidden} tells what it means. */
@@ -235,6 +235,7 @@ final class NativeHostEcho implements HostEcho, EpollIoHandle {
     public void close() {
         if (!closed) {
             closed = true;
+            descriptor.closing();
             registration.cancel();
             sockets.close(fd);
             owner.closed(this);

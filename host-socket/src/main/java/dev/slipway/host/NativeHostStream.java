@@ -50,7 +50,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private final boolean ipv6;
     private final NativeToHost toHost;
     private final NativeFromHost fromHost;
-    private FileDescriptor descriptor;
+    private OwnedDescriptor descriptor;
     private IoRegistration registration;
     private EpollIoOps interest;
     private State state = State.CONNECTING;
@@ -105,7 +105,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     }
 
     private boolean register(EpollIoOps first) {
-        descriptor = new FileDescriptor(fd);
+        descriptor = new OwnedDescriptor(fd);
         Future<IoRegistration> registered = owner.loop().register(this);
         if (!registered.isSuccess()) {
             return false;
@@ -394,6 +394,7 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
     private void release() {
         state = State.CLOSED;
         if (registration != null) {
+            descriptor.closing();
             try {
                 registration.cancel();
             } catch (OutOfMemoryError e) {

@@ -38,7 +38,7 @@ final class NativeUpstreamSocket extends UpstreamSocket implements EpollIoHandle
     private final Memory memory;
     private final Sockets sockets;
     private final int fd;
-    private final FileDescriptor descriptor;
+    private final OwnedDescriptor descriptor;
     private final IoRegistration registration;
 
     /**
@@ -54,7 +54,7 @@ final class NativeUpstreamSocket extends UpstreamSocket implements EpollIoHandle
         if (fd < 0) {
             throw new IOException("no socket to ask " + server + ": " + Errno.name(-fd));
         }
-        descriptor = new FileDescriptor(fd);
+        descriptor = new OwnedDescriptor(fd);
         int connected = sockets.connect(fd, memory.address.set(address, server.getPort()));
         Future<IoRegistration> registered = connected < 0 ? null : memory.loop.register(this);
         if (registered == null || !registered.isSuccess()) {
@@ -155,6 +155,7 @@ final class NativeUpstreamSocket extends UpstreamSocket implements EpollIoHandle
         if (memory.user == this) {
             memory.clear();
         }
+        descriptor.closing();
         registration.cancel();
         sockets.close(fd);
     }

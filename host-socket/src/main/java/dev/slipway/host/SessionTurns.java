@@ -5,6 +5,7 @@ import dev.slipway.stack.Stack;
 import io.netty.channel.EventLoop;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 
 /**
  * The turns of a VM's event loop, and its one timer.
@@ -19,9 +20,17 @@ final class SessionTurns {
     /** Bytes on the link, both ways, after which a turn lets other threads run first; see decision 029. */
     private static final int LARGE_TURN = 16 << 10;
 
+    /**
+     * The timer fires when the clock's bits below are all set: no more than every 2.1 ms, and no later than that after a
+     * deadline. Thousands of short connections leave as many deadlines behind, of which each would wake the thread; the
+     * shortest that the stack has is 10 ms.
+     */
+    private static final long TIMER_SLACK = (1L << 21) - 1;
+
     private final EventLoop loop;
     private final GuestLink link;
     private final Defects defects;
+    private final LongSupplier clock;
     private final Runnable endOfTurn = this::endTurn;
     private final Runnable stackTurn = this::endStackTurn;
     private final Runnable timerTask = this::timerFired;
@@ -35,10 +44,14 @@ final class SessionTurns {
     private long timerAt = Long.MAX_VALUE;
     private boolean closed;
 
-    SessionTurns(EventLoop loop, GuestLink link, Defects defects) {
+    /**
+     * @param clock nanoseconds, from anywhere
+     */
+    SessionTurns(EventLoop loop, GuestLink link, Defects defects, LongSupplier clock) {
         this.loop = loop;
         this.link = link;
         this.defects = defects;
+        this.clock = clock;
     }
 
     /** Whose turns they are. To be said before anything touches. */
@@ -74,7 +87,7 @@ final class SessionTurns {
     }
 
     private void endStackTurn() {
-        stack.endTurn(System.nanoTime());
+        stack.endTurn(clock.getAsLong());
     }
 
     private void endTurn() {
@@ -83,7 +96,7 @@ final class SessionTurns {
             return;
         }
         try {
-            stack.endTurn(System.nanoTime());
+            stack.endTurn(clock.getAsLong());
             link.flush();
         } catch (RuntimeException | OutOfMemoryError | LinkageError e) {
             defects.failed(e);
@@ -105,7 +118,7 @@ final class SessionTurns {
     }
 
     private void armTimer() {
-        long deadline = stack.nextDeadline();
+        long deadline = stack.nextDeadline() | TIMER_SLACK;
         if (deadline >= timerAt) {
             return;
         }
@@ -114,7 +127,7 @@ final class SessionTurns {
         }
         timerAt = Long.MAX_VALUE;
         // A deadline may lie before all time; the difference would come out as one that never ends.
-        long now = System.nanoTime();
+        long now = clock.getAsLong();
         timer = loop.schedule(timerTask, deadline <= now ? 0 : deadline - now, TimeUnit.NANOSECONDS);
         timerAt = deadline;
     }
@@ -125,7 +138,7 @@ final class SessionTurns {
         if (closed) {
             return;
         }
-        long now = System.nanoTime();
+        long now = clock.getAsLong();
         if (stack.nextDeadline() > now) {
             // It has moved away since; that costs one early wake-up per timer, not one per packet.
             armTimer();
@@ -138,7 +151,7 @@ final class SessionTurns {
     void close() {
         try {
             stack.close();
-            stack.endTurn(System.nanoTime());
+            stack.endTurn(clock.getAsLong());
             link.flush();
         } catch (RuntimeException | OutOfMemoryError | LinkageError e) {
             defects.failed(e);

@@ -107,7 +107,7 @@ public final class VmSession implements AutoCloseable {
         this.loop = loop;
         this.link = link;
         defects = new Defects(name, counters);
-        turns = new SessionTurns(loop, link, defects);
+        turns = new SessionTurns(loop, link, defects, System::nanoTime);
         ipv6 = new Ipv6Watch(settings.stack().ipv6(), Ipv6Way.ofThisHost(), this::tellOfIpv6);
         host = new HostSide(
                 settings, loop, localNames, proxies, egress, ipv6::hasWayOut, counters, drops, turns::touch, defects);
