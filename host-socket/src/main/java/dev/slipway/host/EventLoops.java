@@ -18,14 +18,15 @@ final class EventLoops {
      * @param name of the thread
      */
     static MultiThreadIoEventLoopGroup single(Transport transport, String name) {
-        IoHandlerFactory handlers = transport.ioHandlerFactory();
-        if (transport == Transport.EPOLL || transport == Transport.NATIVE) {
-            handlers = EpollRegistration.wrap(handlers);
-        }
+        boolean epoll = transport == Transport.EPOLL || transport == Transport.NATIVE;
+        IoHandlerFactory handlers =
+                epoll ? EpollRegistration.wrap(transport.ioHandlerFactory()) : transport.ioHandlerFactory();
         return new MultiThreadIoEventLoopGroup(1, new DefaultThreadFactory(name), handlers) {
             @Override
             protected IoEventLoop newChild(Executor executor, IoHandlerFactory factory, Object... arguments) {
-                return new LastingEventLoop(this, executor, factory);
+                return epoll
+                        ? LastingEventLoop.polling(this, executor, factory)
+                        : new LastingEventLoop(this, executor, factory);
             }
         };
     }

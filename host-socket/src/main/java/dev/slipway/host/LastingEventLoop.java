@@ -19,8 +19,28 @@ final class LastingEventLoop extends SingleThreadIoEventLoop {
 
     private static final Logger LOG = LoggerFactory.getLogger(LastingEventLoop.class);
 
+    private final Polling polling;
+
     LastingEventLoop(IoEventLoopGroup parent, Executor executor, IoHandlerFactory handlers) {
-        super(parent, executor, new OnceInitialized(handlers));
+        this(parent, executor, new OnceInitialized(handlers), null);
+    }
+
+    private LastingEventLoop(IoEventLoopGroup parent, Executor executor, IoHandlerFactory handlers, Polling polling) {
+        super(parent, executor, handlers);
+        this.polling = polling;
+    }
+
+    /** One that polls for a little before it sleeps; see {@link PollingHandler}. */
+    static LastingEventLoop polling(IoEventLoopGroup parent, Executor executor, IoHandlerFactory handlers) {
+        Polling polling = new Polling(new OnceInitialized(handlers));
+        return new LastingEventLoop(parent, executor, polling, polling);
+    }
+
+    /** A turn is over in which so many bytes were moved. On its own thread. */
+    void carried(long bytes) {
+        if (polling != null) {
+            polling.handler.carried(bytes);
+        }
     }
 
     @Override
@@ -42,6 +62,28 @@ final class LastingEventLoop extends SingleThreadIoEventLoop {
         @Override
         public IoHandler newHandler(ThreadAwareExecutor executor) {
             return new Handler(handlers.newHandler(executor));
+        }
+
+        @Override
+        public boolean isChangingThreadSupported() {
+            return handlers.isChangingThreadSupported();
+        }
+    }
+
+    /** Knows the one handler that it has made. */
+    private static final class Polling implements IoHandlerFactory {
+
+        private final IoHandlerFactory handlers;
+        private PollingHandler handler;
+
+        Polling(IoHandlerFactory handlers) {
+            this.handlers = handlers;
+        }
+
+        @Override
+        public IoHandler newHandler(ThreadAwareExecutor executor) {
+            handler = new PollingHandler(handlers.newHandler(executor), System::nanoTime);
+            return handler;
         }
 
         @Override

@@ -111,8 +111,12 @@ final class SessionTurns {
      */
     private void letOthersRun() {
         long carried = link.counters().bytesFromGuest() + link.counters().bytesToGuest();
-        if (carried - carriedBefore >= LARGE_TURN) {
+        long now = carried - carriedBefore;
+        if (now >= LARGE_TURN) {
             Thread.yield();
+        }
+        if (loop instanceof LastingEventLoop lasting) {
+            lasting.carried(now);
         }
         carriedBefore = carried;
     }
