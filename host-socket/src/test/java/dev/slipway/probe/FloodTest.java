@@ -46,7 +46,7 @@ class FloodTest {
     private static final long MAY_GROW = 80L << 20;
 
     /** In milliseconds. Who shared a thread with the flood would wait for its turn each time, seconds in the end. */
-    private static final long MOST_WAIT = 50;
+    private static final long MOST_WAIT = 200;
 
     private static final long LONGEST_WAIT = 1_000;
 
@@ -77,7 +77,9 @@ class FloodTest {
             long most = 0;
             long began = System.nanoTime();
             try {
-                while (System.nanoTime() - began < TimeUnit.SECONDS.toNanos(WARM_UP_SECONDS + seconds)) {
+                // A machine that is busy with other things makes it last longer, not shallower.
+                while (System.nanoTime() - began < TimeUnit.SECONDS.toNanos(WARM_UP_SECONDS + seconds)
+                        || greedy.sent() <= 2_000L * seconds && System.nanoTime() - began < LIMIT) {
                     boolean warm = System.nanoTime() - began > TimeUnit.SECONDS.toNanos(WARM_UP_SECONDS);
                     long wait = exchange(other, running);
                     if (warm) {
@@ -91,13 +93,14 @@ class FloodTest {
             } finally {
                 greedy.stop();
             }
+            long lasted = System.nanoTime() - began;
             Arrays.sort(waits);
             double millis = 1e6;
             System.out.printf(
-                    "a flood of %d frames in %d s: resident %d MiB and then %d at most; of %d exchanges the median took"
-                            + " %.2f ms, 99 %% less than %.2f, the longest %.2f%n",
+                    "a flood of %d frames in %.1f s: resident %d MiB and then %d at most; of %d exchanges the median"
+                            + " took %.2f ms, 99 %% less than %.2f, the longest %.2f%n",
                     greedy.sent(),
-                    WARM_UP_SECONDS + seconds,
+                    lasted / 1e9,
                     before >> 20,
                     most >> 20,
                     waits.length,
