@@ -9,25 +9,25 @@ import java.util.function.LongSupplier;
  * closely: to be put to sleep and be woken costs more than that, here and in the process whose event it is, and most on a
  * virtual machine. It is what KVM does before it halts a virtual processor (halt polling).
  *
- * <p>How long is learnt: a wait that was over within {@link #MAX} doubles the time, a longer one halves it, down to none.
+ * <p>How long is learnt: a wait that was over within {@link #MAX_NANOS} doubles the time, a longer one halves it, down to none.
  * So a process with nothing to do, or with a frame from time to time, never polls. Nor does one that moves much
  * ({@link #carried}): there a later look finds more. Whoever else wants the core has it between two looks.
  */
 final class PollingHandler extends IoHandlerDecorator implements IoHandlerContext {
 
-    /** Nanoseconds: longer waits are slept through. */
-    static final long MAX = 100_000;
+    /** Longer waits are slept through. */
+    static final long MAX_NANOS = 100_000;
 
-    private static final long MIN = MAX / 8;
+    private static final long MIN_NANOS = MAX_NANOS / 8;
     /** Bytes per turn, on average over {@link #AVERAGED}, of a process that moves much. */
-    static final long MUCH = 8 << 10;
+    static final long MUCH_BYTES = 8 << 10;
 
     private static final int AVERAGED = 8;
 
     private final LongSupplier clock;
     private IoHandlerContext context;
     private boolean polling;
-    private long window;
+    private long windowNanos;
     private long handling;
     private long carriedPerTurn;
 
@@ -51,7 +51,7 @@ final class PollingHandler extends IoHandlerDecorator implements IoHandlerContex
         }
         context = given;
         long start = clock.getAsLong();
-        if (window > 0 && carriedPerTurn < MUCH) {
+        if (windowNanos > 0 && carriedPerTurn < MUCH_BYTES) {
             int handled = poll(start);
             if (handled > 0) {
                 return handled;
@@ -65,7 +65,7 @@ final class PollingHandler extends IoHandlerDecorator implements IoHandlerContex
 
     /** Looks for as long as the window says and nothing else wants to be done. */
     private int poll(long start) {
-        long end = Math.min(window, context.delayNanos(start));
+        long end = Math.min(windowNanos, context.delayNanos(start));
         polling = true;
         try {
             while (context.canBlock() && clock.getAsLong() - start < end) {
@@ -82,10 +82,10 @@ final class PollingHandler extends IoHandlerDecorator implements IoHandlerContex
     }
 
     private void learn(long waited) {
-        if (waited < MAX) {
-            window = Math.min(Math.max(2 * window, MIN), MAX);
+        if (waited < MAX_NANOS) {
+            windowNanos = Math.min(Math.max(2 * windowNanos, MIN_NANOS), MAX_NANOS);
         } else {
-            window = window <= MIN ? 0 : window / 2;
+            windowNanos = windowNanos <= MIN_NANOS ? 0 : windowNanos / 2;
         }
     }
 

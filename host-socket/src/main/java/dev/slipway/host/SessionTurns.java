@@ -111,12 +111,12 @@ final class SessionTurns {
      */
     private void letOthersRun() {
         long carried = link.counters().bytesFromGuest() + link.counters().bytesToGuest();
-        long now = carried - carriedBefore;
-        if (now >= LARGE_TURN) {
+        long inThisTurn = carried - carriedBefore;
+        if (inThisTurn >= LARGE_TURN) {
             Thread.yield();
         }
         if (loop instanceof LastingEventLoop lasting) {
-            lasting.carried(now);
+            lasting.carried(inThisTurn);
         }
         carriedBefore = carried;
     }

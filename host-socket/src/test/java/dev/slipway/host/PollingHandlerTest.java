@@ -48,7 +48,7 @@ final class PollingHandlerTest {
 
     @Test
     void aLoopWithLittleToDoNeverPolls() {
-        turns(20, PollingHandler.MAX + LOOK);
+        turns(20, PollingHandler.MAX_NANOS + LOOK);
         assertThat(kernel.looks).isZero();
         assertThat(kernel.sleeps).hasSize(1);
     }
@@ -64,14 +64,14 @@ final class PollingHandlerTest {
     /** A wait just beyond what polling would shorten is not polled for again and again in vain. */
     @Test
     void timePolledInVainCountsAsWaited() {
-        turns(10, PollingHandler.MAX + 2 * LOOK);
-        turn(PollingHandler.MAX + 2 * LOOK);
+        turns(10, PollingHandler.MAX_NANOS + 2 * LOOK);
+        turn(PollingHandler.MAX_NANOS + 2 * LOOK);
         assertThat(kernel.looks).isZero();
     }
 
     @Test
     void whatTheHandlingOfEventsTakesIsNoWait() {
-        assertThat(HANDLING).isGreaterThan(PollingHandler.MAX);
+        assertThat(HANDLING).isGreaterThan(PollingHandler.MAX_NANOS);
         turns(6, 0);
         turn(10_000);
         assertThat(kernel.sleeps).isEmpty();
@@ -81,7 +81,7 @@ final class PollingHandlerTest {
     void whoMovesMuchSleepsAndWhoMovesLittleAfterThatPollsAgain() {
         turns(6, 30_000);
         for (int i = 0; i < 30; i++) {
-            handler.carried(2 * PollingHandler.MUCH);
+            handler.carried(2 * PollingHandler.MUCH_BYTES);
         }
         turn(30_000);
         assertThat(kernel.looks).isZero();
