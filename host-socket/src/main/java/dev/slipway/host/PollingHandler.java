@@ -9,8 +9,8 @@ import java.util.function.LongSupplier;
  * closely: to be put to sleep and be woken costs more than that, here and in the process whose event it is, and most on a
  * virtual machine. It is what KVM does before it halts a virtual processor (halt polling).
  *
- * <p>How long is learnt: a wait that was over within {@link #MAX_NANOS} doubles the time, a longer one halves it, down to none.
- * So a process with nothing to do, or with a frame from time to time, never polls. Nor does one that moves much
+ * <p>How long is learnt: a wait that was over within {@link #MAX_NANOS} doubles the time, a longer one halves it, down to
+ * none. So a process with nothing to do, or with a frame from time to time, never polls. Nor does one that moves much
  * ({@link #carried}): there a later look finds more. Whoever else wants the core has it between two looks.
  */
 final class PollingHandler extends IoHandlerDecorator implements IoHandlerContext {
