@@ -9,7 +9,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -46,12 +45,6 @@ class GuestAddressIpv6Test {
         if (machines != null) {
             machines.close();
         }
-    }
-
-    private static void needs(String program) {
-        Assumptions.assumeTrue(
-                Prerequisites.find(program).isPresent() || Files.isExecutable(Path.of(program)),
-                "no program " + program);
     }
 
     private Subprocess client(String name, String script) throws IOException {
@@ -118,7 +111,7 @@ class GuestAddressIpv6Test {
 
     @Test
     void dhclientLeasesAnAddressAndReleasesIt() throws IOException {
-        needs("dhclient");
+        GuestTests.needs("dhclient");
         withoutTheKernel();
         awaitLinkAddress();
         Path said = machines.directory().resolve("dhclient.said");
@@ -147,7 +140,7 @@ class GuestAddressIpv6Test {
 
     @Test
     void dhclientWithoutStateIsToldTheNameServer() throws IOException {
-        needs("dhclient");
+        GuestTests.needs("dhclient");
         awaitLinkAddress();
         Path said = machines.directory().resolve("dhclient.said");
         Path set = file("dhclient-script", """
@@ -166,7 +159,7 @@ class GuestAddressIpv6Test {
 
     @Test
     void networkdMakesAnAddressAndLeasesOne() throws IOException {
-        needs(NETWORKD);
+        GuestTests.needs(NETWORKD);
         withoutTheKernel();
         Path network = file("10-eth0.network", """
             [Match]
@@ -192,7 +185,7 @@ class GuestAddressIpv6Test {
 
     @Test
     void dhcpcdMakesAnAddressAndLeasesOneWithRapidCommit() throws IOException {
-        needs("dhcpcd");
+        GuestTests.needs("dhcpcd");
         withoutTheKernel();
         Path settings = file("dhcpcd.conf", """
             duid

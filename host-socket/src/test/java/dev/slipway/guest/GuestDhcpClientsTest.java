@@ -9,7 +9,6 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -51,12 +50,6 @@ class GuestDhcpClientsTest {
         machines.guest().ip("address flush dev eth0");
         leases = machines.status().count(LEASES);
         releases = machines.status().count(RELEASES);
-    }
-
-    private static void needs(String program) {
-        Assumptions.assumeTrue(
-                Prerequisites.find(program).isPresent() || Files.isExecutable(Path.of(program)),
-                "no program " + program);
     }
 
     private Subprocess client(String name, String script) throws IOException {
@@ -128,7 +121,7 @@ class GuestDhcpClientsTest {
 
     @Test
     void dhclientLeasesAsksAgainAndReleases() throws IOException {
-        needs("dhclient");
+        GuestTests.needs("dhclient");
         Path set = script("dhclient-script", """
             #!/bin/sh
             case $reason in
@@ -157,7 +150,7 @@ class GuestDhcpClientsTest {
 
     @Test
     void dhcpcdLeasesWithRapidCommitRebindsAndReleases() throws IOException {
-        needs("dhcpcd");
+        GuestTests.needs("dhcpcd");
         String command =
                 PRIVATE_RUN + "mount -t tmpfs none /var/lib/dhcpcd && exec dhcpcd -4 -B --script /bin/true eth0";
         try (Subprocess client = client("dhcpcd", command)) {
@@ -174,7 +167,7 @@ class GuestDhcpClientsTest {
     @Test
     void networkdLeasesAsksAgainAfterALinkWasDownAndReleases() throws IOException {
         String program = "/usr/lib/systemd/systemd-networkd";
-        needs(program);
+        GuestTests.needs(program);
         Path network = script("10-eth0.network", """
             [Match]
             Name=eth0

@@ -2,7 +2,6 @@ package dev.slipway.guest;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.slipway.guest.Payload.Background;
 import java.io.IOException;
@@ -324,7 +323,7 @@ class GuestFramingTest {
     /** Gives the guest a card, which is to be connected to a channel. */
     private void plug(String name, Callable<TapRelay> relaying) throws IOException {
         if (name.startsWith("fd:")) {
-            assumeTrue(Prerequisites.find("perl").isPresent(), "no program perl on the path");
+            GuestTests.needs("perl");
         }
         channel = name;
         relay = guest.call(relaying);

@@ -2,8 +2,8 @@ package dev.slipway.guest;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.slipway.guest.FarMachine.Family;
 import java.io.IOException;
 import java.net.DatagramPacket;
 import java.net.InetAddress;
@@ -19,8 +19,6 @@ import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -30,14 +28,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/**
- * What a guest finds out by IPv6 about the way to a machine behind three routers, the last of whose links takes 1,280
- * bytes:
- *
- * <pre>
- *   guest == backend in host -- fd18::1 router 1 -- fd18:1::2 router 2 -- fd18:2::2 router 3 --1280-- fd18:3::2 far
- * </pre>
- */
+/** What a guest finds out by IPv6 about the way to a {@link FarMachine}. */
 @Tag("guest")
 @Timeout(60)
 @ExtendWith(NeedsNamespaces.class)
@@ -52,51 +43,27 @@ class GuestPathIpv6Test {
     private static final String NO_ROUTE = "fd19::1";
 
     private static final String FAR = "fd18:3::2";
-    /** More addresses of the far machine, each for one test, as kernels remember the path MTU of an address. */
     private static final String FAR_FOR_PING = "fd18:3::3";
 
     private static final String FAR_FOR_UDP = "fd18:3::4";
     private static final String FAR_BY_VPN = "fd18:3::5";
     private static final String PROHIBITED = "fd18:4::1";
     private static final String[] WAY = {GATEWAY, INTERNET, "fd18:1::2", "fd18:2::2", FAR};
-    private static final Pattern HOP =
-            Pattern.compile("^\\s*\\d+[.|\\-\\s]+([0-9a-f]+:[0-9a-f:]+)\\b.*", Pattern.MULTILINE);
     private static final int LONG = 1_372;
     private static final int WAIT_MILLIS = 10_000;
 
-    private static final List<AutoCloseable> PARTS = new ArrayList<>();
     private static NamespaceGuest machines;
+    private static FarMachine farMachine;
     private static Namespace far;
 
     @BeforeAll
     static void start() throws IOException {
         machines = NamespaceGuest.start(Backend.SLIPWAY, "--ipv6", "on");
-        PARTS.add(machines);
         Namespace host = machines.host();
-        Namespace first = machines.internet();
         host.ip("-6 route add unreachable " + NO_ROUTE + "/128");
         host.ip("neighbour add " + SILENT + " lladdr 02:00:00:00:00:66 dev h0");
-        first.sysctl("ipv6/conf/all/forwarding", "1");
-        Namespace second = router("router2");
-        Namespace third = router("router3");
-        far = router("far");
-        join(first, second, "fd18:1::", 1_500);
-        join(second, third, "fd18:2::", 1_500);
-        join(third, far, "fd18:3::", 1_280);
-        first.ip("route add fd18:2::/64 via fd18:1::2");
-        first.ip("route add fd18:3::/64 via fd18:1::2");
-        first.ip("-6 route add prohibit fd18:4::/64");
-        second.ip("route add fd18:3::/64 via fd18:2::2");
-        second.ip("route add fd18::/64 via fd18:1::1");
-        third.ip("route add default via fd18:2::1");
-        far.ip("route add default via fd18:3::1");
-        for (String address : List.of(FAR_FOR_PING, FAR_FOR_UDP, FAR_BY_VPN)) {
-            far.ip("address add " + address + "/64 dev left nodad");
-        }
-        for (Namespace each : List.of(first, second, third, far)) {
-            // As many errors as packets.
-            each.sysctl("ipv6/icmp/ratelimit", "0");
-        }
+        farMachine = FarMachine.behind(machines.internet(), Family.IPV6, FAR_FOR_PING, FAR_FOR_UDP, FAR_BY_VPN);
+        far = farMachine.namespace();
         Await.until(
                 "an address in fd65::/64",
                 Duration.ofSeconds(30),
@@ -106,42 +73,14 @@ class GuestPathIpv6Test {
                         .contains("fd65::"));
     }
 
-    private static Namespace router(String name) throws IOException {
-        Namespace made = Namespace.create(name);
-        PARTS.add(made);
-        made.sysctl("ipv6/conf/all/forwarding", "1");
-        return made;
-    }
-
-    private static void join(Namespace near, Namespace behind, String network, int mtu) throws IOException {
-        near.ip("link add right mtu " + mtu + " type veth peer name left mtu " + mtu + " netns " + behind.name());
-        near.ip("address add " + network + "1/64 dev right nodad");
-        near.ip("link set right up");
-        behind.ip("address add " + network + "2/64 dev left nodad");
-        behind.ip("link set left up");
-    }
-
     @AfterAll
-    static void stop() throws Exception {
-        for (AutoCloseable part : PARTS.reversed()) {
-            part.close();
+    static void stop() throws IOException {
+        if (farMachine != null) {
+            farMachine.close();
         }
-        PARTS.clear();
-    }
-
-    private static void needs(String program) {
-        if (!"required".equals(System.getenv("SLIPWAY_GUEST_TESTS"))) {
-            assumeTrue(Prerequisites.find(program).isPresent(), "no program " + program + " on the path");
+        if (machines != null) {
+            machines.close();
         }
-    }
-
-    private static List<String> hops(String output) {
-        List<String> hops = new ArrayList<>();
-        Matcher hop = HOP.matcher(output);
-        while (hop.find()) {
-            hops.add(hop.group(1));
-        }
-        return hops;
     }
 
     @Test
@@ -156,24 +95,24 @@ class GuestPathIpv6Test {
     @ParameterizedTest
     @ValueSource(strings = {"-I", "-U", "-T", "-M default", "-T --sport=41000", "-U --sport=41000"})
     void tracerouteListsTheRouters(String method) throws IOException {
-        needs("traceroute");
+        GuestTests.needs("traceroute");
         String said = machines.guest()
                 .run(("traceroute -6 " + method + " -n -q 2 -w 5 -m 8 " + FAR).split(" "))
                 .output();
-        assertThat(hops(said)).as(said).containsExactly(WAY);
+        assertThat(Family.IPV6.hops(said)).as(said).containsExactly(WAY);
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"", "--udp", "--tcp"})
     void mtrListsTheRouters(String method) throws IOException {
-        needs("mtr");
+        GuestTests.needs("mtr");
         List<String> command =
                 new ArrayList<>(List.of("mtr", "-6", "-n", "-r", "-c", "2", "-i", "0.5", "-G", "1", FAR));
         if (!method.isEmpty()) {
             command.add(1, method);
         }
         String said = machines.guest().run(command.toArray(String[]::new)).output();
-        assertThat(hops(said)).as(said).containsExactly(WAY);
+        assertThat(Family.IPV6.hops(said)).as(said).containsExactly(WAY);
     }
 
     @Test

@@ -2,8 +2,8 @@ package dev.slipway.guest;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.slipway.guest.FarMachine.Family;
 import java.io.IOException;
 import java.net.DatagramPacket;
 import java.net.InetSocketAddress;
@@ -15,8 +15,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import jdk.net.ExtendedSocketOptions;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -27,20 +25,13 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/**
- * What a guest finds out about the way to a machine behind three routers, the last of whose links takes 1,280 bytes:
- *
- * <pre>
- *   guest == backend in host -- 198.18.0.1 router 1 -- 198.18.1.2 router 2 -- 198.18.2.2 router 3 --1280-- 198.18.3.2 far
- * </pre>
- */
+/** What a guest finds out about the way to a {@link FarMachine}. */
 @Tag("guest")
 @Timeout(60)
 @ExtendWith(NeedsNamespaces.class)
 class GuestPathTest {
 
     private static final String FAR = "198.18.3.2";
-    /** More addresses of the far machine, each for one test, as kernels remember the path MTU of an address. */
     private static final String FAR_FOR_PING = "198.18.3.3";
 
     private static final String FAR_FOR_UDP = "198.18.3.4";
@@ -49,78 +40,29 @@ class GuestPathTest {
     private static final String[] WAY = {
         Backend.SLIPWAY.gateway(), HostMachine.INTERNET, "198.18.1.2", "198.18.2.2", FAR
     };
-    private static final Pattern HOP =
-            Pattern.compile("^\\s*\\d+[.|\\-\\s]+(\\d+\\.\\d+\\.\\d+\\.\\d+)\\b.*", Pattern.MULTILINE);
     private static final int LONG = 1_372;
     private static final int WAIT_MILLIS = 10_000;
 
-    private static final List<AutoCloseable> PARTS = new ArrayList<>();
     private static NamespaceGuest machines;
+    private static FarMachine farMachine;
     private static Namespace far;
 
     @BeforeAll
     static void start() throws IOException {
         machines = NamespaceGuest.start(Backend.SLIPWAY);
-        PARTS.add(machines);
-        Namespace first = machines.internet();
-        Namespace second = router("router2");
-        Namespace third = router("router3");
-        far = router("far");
-        join(first, second, "198.18.1", 1_500);
-        join(second, third, "198.18.2", 1_500);
-        join(third, far, "198.18.3", 1_280);
-        first.ip("route add 198.18.2.0/23 via 198.18.1.2");
-        first.ip("route add prohibit 198.18.4.0/24");
-        second.ip("route add 198.18.3.0/24 via 198.18.2.2");
-        second.ip("route add 198.18.0.0/24 via 198.18.1.1");
-        third.ip("route add default via 198.18.2.1");
-        far.ip("route add default via 198.18.3.1");
-        far.ip("address add " + FAR_FOR_PING + "/24 dev left");
-        far.ip("address add " + FAR_FOR_UDP + "/24 dev left");
-        far.ip("address add " + FAR_BY_VPN + "/24 dev left");
-        for (Namespace each : List.of(first, second, third, far)) {
-            // As many errors as packets: Linux sends one a second to the same host.
-            each.sysctl("ipv4/icmp_ratemask", "0");
-        }
+        farMachine = FarMachine.behind(machines.internet(), Family.IPV4, FAR_FOR_PING, FAR_FOR_UDP, FAR_BY_VPN);
+        far = farMachine.namespace();
         machines.online();
     }
 
-    private static Namespace router(String name) throws IOException {
-        Namespace made = Namespace.create(name);
-        PARTS.add(made);
-        made.sysctl("ipv4/ip_forward", "1");
-        return made;
-    }
-
-    private static void join(Namespace near, Namespace behind, String network, int mtu) throws IOException {
-        near.ip("link add right mtu " + mtu + " type veth peer name left mtu " + mtu + " netns " + behind.name());
-        near.ip("address add " + network + ".1/24 dev right");
-        near.ip("link set right up");
-        behind.ip("address add " + network + ".2/24 dev left");
-        behind.ip("link set left up");
-    }
-
     @AfterAll
-    static void stop() throws Exception {
-        for (AutoCloseable part : PARTS.reversed()) {
-            part.close();
+    static void stop() throws IOException {
+        if (farMachine != null) {
+            farMachine.close();
         }
-        PARTS.clear();
-    }
-
-    private static void needs(String program) {
-        if (!"required".equals(System.getenv("SLIPWAY_GUEST_TESTS"))) {
-            assumeTrue(Prerequisites.find(program).isPresent(), "no program " + program + " on the path");
+        if (machines != null) {
+            machines.close();
         }
-    }
-
-    private static List<String> hops(String output) {
-        List<String> hops = new ArrayList<>();
-        Matcher hop = HOP.matcher(output);
-        while (hop.find()) {
-            hops.add(hop.group(1));
-        }
-        return hops;
     }
 
     @Test
@@ -135,23 +77,23 @@ class GuestPathTest {
     @ParameterizedTest
     @ValueSource(strings = {"-I", "-U", "-T", "-M default", "-T --sport=41000", "-U --sport=41000"})
     void tracerouteListsTheRouters(String method) throws IOException {
-        needs("traceroute");
+        GuestTests.needs("traceroute");
         String said = machines.guest()
                 .run(("traceroute " + method + " -n -q 2 -w 5 -m 8 " + FAR).split(" "))
                 .output();
-        assertThat(hops(said)).as(said).containsExactly(WAY);
+        assertThat(Family.IPV4.hops(said)).as(said).containsExactly(WAY);
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"", "--udp", "--tcp"})
     void mtrListsTheRouters(String method) throws IOException {
-        needs("mtr");
+        GuestTests.needs("mtr");
         List<String> command = new ArrayList<>(List.of("mtr", "-n", "-r", "-c", "2", "-i", "0.5", "-G", "1", FAR));
         if (!method.isEmpty()) {
             command.add(1, method);
         }
         String said = machines.guest().run(command.toArray(String[]::new)).output();
-        assertThat(hops(said)).as(said).containsExactly(WAY);
+        assertThat(Family.IPV4.hops(said)).as(said).containsExactly(WAY);
     }
 
     @Test

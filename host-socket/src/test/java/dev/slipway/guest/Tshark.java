@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import org.junit.jupiter.api.Assumptions;
 
 /** The judgement of others on frames: tshark's. What it looks for is what {@code .ci/judge-capture} looks for. */
 final class Tshark {
@@ -21,7 +20,7 @@ final class Tshark {
 
     /** Leaves the test out where there is no tshark. */
     static void isHere() {
-        Assumptions.assumeTrue(Prerequisites.find("tshark").isPresent(), "no program tshark on the path");
+        GuestTests.needs("tshark");
     }
 
     /** Fails if it finds anything wrong in a capture, or in those of its frames that a filter lets pass. */
