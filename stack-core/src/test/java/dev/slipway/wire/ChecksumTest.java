@@ -31,8 +31,7 @@ final class ChecksumTest {
     void sumOfTheLongestPacketsIsRight(@ForAll @IntRange(min = 60_000, max = 65_535) int length, @ForAll long seed) {
         byte[] bytes = new byte[length];
         new Random(seed).nextBytes(bytes);
-        assertThat(Checksum.sum(MemorySegment.ofArray(bytes), 0, length))
-                .isEqualTo(NaiveChecksum.sum(bytes, 0, length));
+        assertSumIsThatOfThePlainLoop(bytes);
     }
 
     @Test
@@ -40,9 +39,22 @@ final class ChecksumTest {
         for (int length = 0; length <= 70_000; length += length < 40 ? 1 : 997) {
             byte[] bytes = new byte[length];
             Arrays.fill(bytes, (byte) 0xFF);
-            assertThat(Checksum.sum(MemorySegment.ofArray(bytes), 0, length))
-                    .as("%d bytes", length)
-                    .isEqualTo(NaiveChecksum.sum(bytes, 0, length));
+            assertSumIsThatOfThePlainLoop(bytes);
+        }
+    }
+
+    /** In an array and in native memory, for which the loops are not the same. */
+    private static void assertSumIsThatOfThePlainLoop(byte[] bytes) {
+        int expected = NaiveChecksum.sum(bytes, 0, bytes.length);
+        MemorySegment array = MemorySegment.ofArray(bytes);
+        assertThat(Checksum.sum(array, 0, bytes.length))
+                .as("%d bytes of an array", bytes.length)
+                .isEqualTo(expected);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment memory = arena.allocate(bytes.length).copyFrom(array);
+            assertThat(Checksum.sum(memory, 0, bytes.length))
+                    .as("%d bytes of native memory", bytes.length)
+                    .isEqualTo(expected);
         }
     }
 
