@@ -18,13 +18,10 @@ public final class FramingFuzz {
     private static final int MAX_BYTES = 400_000;
 
     private final Input input;
-    private final LinkCounters counters = new LinkCounters();
-    private final GuestEvents events = new GuestEvents(Runnable::run, counters, () -> true);
     private final Found found = new Found();
 
     private FramingFuzz(Input input) {
         this.input = input;
-        events.to(found);
     }
 
     private static void check(boolean holds, String what) {
@@ -66,13 +63,17 @@ public final class FramingFuzz {
 
     private void frames(StreamFraming framing) {
         byte[] all = stream(framing);
-        StreamInput stream = new StreamInput(framing, Offload.NONE, Frame.MAX_LENGTH, counters);
+        ReusedInputs.Reused reused = ReusedInputs.of(framing, Offload.NONE, Frame.MAX_LENGTH);
+        StreamInput stream = reused.stream();
+        GuestEvents events = new GuestEvents(Runnable::run, reused.counters(), () -> true);
+        events.to(found);
         stream.open();
         int at = 0;
         String lost = null;
         while (at < all.length && lost == null) {
-            int piece = Math.min(all.length - at, 1 + input.u16() % StreamInput.CAPACITY);
-            piece = Math.min(piece, StreamInput.CAPACITY - stream.available());
+            // By single bytes only as often as the input says so: what is left when it is over comes at once.
+            int piece = input.hasMore() ? 1 + input.u16() : StreamInput.CAPACITY;
+            piece = Math.min(Math.min(piece, all.length - at), StreamInput.CAPACITY - stream.available());
             check(piece > 0, "no room for a read");
             stream.append(Unpooled.wrappedBuffer(all, at, piece));
             at += piece;
@@ -89,7 +90,7 @@ public final class FramingFuzz {
         for (int i = 0; i < expected.size(); i++) {
             check(Arrays.equals(expected.get(i), found.frames.get(i)), "frame " + i + " is another");
         }
-        check(counters.failures() == 0, "a defect");
+        check(reused.counters().failures() == 0, "a defect");
     }
 
     /** Bytes as the input has them, and frames whose lengths are right. */

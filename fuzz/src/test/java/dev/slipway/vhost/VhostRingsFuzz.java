@@ -26,10 +26,15 @@ public final class VhostRingsFuzz {
     private static final int USED = 0x2000;
     private static final int OTHER = 0x3000;
 
+    /** What a link makes once and starts anew with each guest. */
+    private static final LinkCounters COUNTERS = new LinkCounters();
+
+    private static final ToGuestQueue TO_GUEST = new ToGuestQueue();
+    private static final FromGuestQueue FROM_GUEST = new FromGuestQueue(COUNTERS);
+    private static final MemorySegment SOURCE = Arena.ofAuto().allocate(12 + Frame.MAX_LENGTH, 8);
+
     private final Input input;
     private final GuestMemory memory = new GuestMemory();
-    private final MemorySegment source = Arena.ofAuto().allocate(12 + Frame.MAX_LENGTH, 8);
-    private final LinkCounters counters = new LinkCounters();
 
     private VhostRingsFuzz(Input input) {
         this.input = input;
@@ -51,10 +56,12 @@ public final class VhostRingsFuzz {
         } catch (RingViolation expected) {
             check(!expected.getMessage().isEmpty(), "no reason");
         } finally {
+            TO_GUEST.stop();
+            FROM_GUEST.stop();
             target.memory.close();
             LinuxFiles.close(file);
         }
-        check(target.counters.failures() == 0, "a defect");
+        check(COUNTERS.failures() == 0, "a defect");
     }
 
     private final class Frames implements GuestLink.Receiver {
@@ -100,22 +107,20 @@ public final class VhostRingsFuzz {
         SplitRing receiving = ring(0, size, eventIndexes, input.u16());
         SplitRing sending = ring(OTHER, size, eventIndexes, input.u16());
         ChainReader reader = new ChainReader(memory, (features & Features.INDIRECT_DESC) != 0);
-        ToGuestQueue toGuest = new ToGuestQueue();
-        toGuest.start(receiving, reader, (features & Features.MRG_RXBUF) != 0);
-        FromGuestQueue fromGuest = new FromGuestQueue(counters);
-        GuestEvents events = new GuestEvents(Runnable::run, counters, () -> true);
+        TO_GUEST.start(receiving, reader, (features & Features.MRG_RXBUF) != 0);
+        GuestEvents events = new GuestEvents(Runnable::run, COUNTERS, () -> true);
         events.to(new Frames());
-        fromGuest.start(sending, reader, features);
+        FROM_GUEST.start(sending, reader, features);
         for (int i = 0; i < MAX_STEPS && input.hasMore(); i++) {
             switch (input.u8() % 9) {
                 case 0, 1, 2 -> write();
-                case 3 -> fromGuest.deliver(events);
-                case 4 -> toGuest.send(source, 0, 12 + 14 + Math.min(input.u16(), Frame.MAX_LENGTH - 14));
-                case 5 -> toGuest.drain();
-                case 6 -> toGuest.room();
+                case 3 -> FROM_GUEST.deliver(events);
+                case 4 -> TO_GUEST.send(SOURCE, 0, 12 + 14 + Math.min(input.u16(), Frame.MAX_LENGTH - 14));
+                case 5 -> TO_GUEST.drain();
+                case 6 -> TO_GUEST.room();
                 case 7 -> {
-                    toGuest.rewind();
-                    fromGuest.discard();
+                    TO_GUEST.rewind();
+                    FROM_GUEST.discard();
                 }
                 default -> {
                     receiving.publishAndAsk();
@@ -125,8 +130,6 @@ public final class VhostRingsFuzz {
                 }
             }
         }
-        toGuest.stop();
-        fromGuest.stop();
     }
 
     /** The guest writes: bytes anywhere, a descriptor, or an entry that it makes available. */

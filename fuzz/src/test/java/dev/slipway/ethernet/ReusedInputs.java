@@ -1,0 +1,26 @@
+package dev.slipway.ethernet;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Inputs of streams that are opened again for each input of a campaign, as a link opens its own for each connection: to
+ * make the memory of one takes a hundred times what it takes to read a short stream.
+ */
+final class ReusedInputs {
+
+    /** An input and what it counts, since ever. */
+    record Reused(StreamInput stream, LinkCounters counters) {}
+
+    private static final Map<List<Object>, Reused> MADE = new HashMap<>();
+
+    private ReusedInputs() {}
+
+    static Reused of(StreamFraming framing, Offload offload, int longestPlain) {
+        return MADE.computeIfAbsent(List.of(framing, offload, longestPlain), parts -> {
+            LinkCounters counters = new LinkCounters();
+            return new Reused(new StreamInput(framing, offload, longestPlain, counters), counters);
+        });
+    }
+}
