@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.net.InetSocketAddress;
-import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -40,9 +39,7 @@ final class GuestWire {
 
     /** QEMU's framing on a Unix socket. */
     static ByteChannel qemu(Path socket) throws IOException {
-        SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
-        channel.connect(UnixDomainSocketAddress.of(socket));
-        return channel;
+        return SocketChannel.open(UnixDomainSocketAddress.of(socket));
     }
 
     /** QEMU's framing on TCP; to be called on the backend's machine. */

@@ -57,7 +57,9 @@ final class HostMachine implements AutoCloseable {
     private final Thread atExit = new Thread(this::closeParts);
     private Namespace host;
     private Namespace internet;
+    private List<String> backendCommand;
     private Subprocess backendProcess;
+    private int backends;
     private Path socket;
 
     private HostMachine() throws IOException {
@@ -162,7 +164,8 @@ final class HostMachine implements AutoCloseable {
                 command.add(option.replace(IN_FOLDER, directory.toString()));
             }
         }
-        backendProcess = host.start(directory.resolve("backend.log"), command);
+        backendCommand = command;
+        runBackend();
         Await.until("the backend listens on " + socket, START, () -> {
             if (!backendProcess.isAlive()) {
                 throw new IOException("the backend ended with exit code " + backendProcess.exitValue());
@@ -170,6 +173,19 @@ final class HostMachine implements AutoCloseable {
             // Slipway binds its socket elsewhere and moves it into place, so the kernel lists it by another name.
             return host.listens(socket) || backendOutput().contains("ready: qemu:" + socket);
         });
+    }
+
+    private void runBackend() throws IOException {
+        backendProcess = host.start(directory.resolve("backend" + backends++ + ".log"), backendCommand);
+    }
+
+    /** Kills the backend and starts another like it, which listens after a while. */
+    void replaceBackend() throws IOException {
+        backendProcess.signal("KILL");
+        if (!backendProcess.awaitExit(START)) {
+            throw new IOException("the backend outlives SIGKILL");
+        }
+        runBackend();
     }
 
     private IOException closedAfter(Exception e) {

@@ -2,6 +2,7 @@ package dev.slipway.guest;
 
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.net.SocketException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
@@ -80,6 +81,28 @@ final class NamespaceGuest implements AutoCloseable {
     void reconnect() throws IOException {
         relay.disconnect();
         relay.connect(machine.socket());
+    }
+
+    /**
+     * The backend is killed and another is started in its place; the guest's cable is plugged in again as soon as it is
+     * there, as QEMU does it with {@code reconnect}.
+     *
+     * @return when the other was started, in nanoseconds
+     */
+    long replaceBackend() throws IOException {
+        machine.replaceBackend();
+        long started = System.nanoTime();
+        relay.disconnect();
+        Await.until("a backend to connect to", Duration.ofSeconds(30), () -> {
+            try {
+                relay.connect(machine.socket());
+                return true;
+            } catch (SocketException e) {
+                // Nobody listens yet on what the other has left behind, or it was just removed.
+                return false;
+            }
+        });
+        return started;
     }
 
     /** Whether the backend lives and frames can go both ways. */
