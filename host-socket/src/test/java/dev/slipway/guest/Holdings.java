@@ -2,6 +2,8 @@ package dev.slipway.guest;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
@@ -26,6 +28,9 @@ record Holdings(
         Map<String, Long> objects) {
 
     private static final double MIB = 1 << 20;
+    /** For a machine that has much else to do. */
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
+
     private static final Pattern ROW = Pattern.compile("^\\s*\\d+:\\s+(\\d+)\\s+\\d+\\s+(\\S+)", Pattern.MULTILINE);
     private static final Pattern USED = Pattern.compile("used ([0-9]+)K");
     /** Ours, buffers, and what stands for native memory. */
@@ -103,7 +108,7 @@ record Holdings(
 
     private static String jcmd(NamespaceGuest machines, String command) throws IOException {
         String jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd").toString();
-        return Subprocess.run(jcmd, Long.toString(machines.backend().pid()), command)
+        return Subprocess.run(List.of(jcmd, Long.toString(machines.backend().pid()), command), PATIENCE)
                 .orFail()
                 .output();
     }
