@@ -11,7 +11,6 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Random;
@@ -59,9 +58,7 @@ class PacketVmTest {
         if (machine != null) {
             sockets.close(fd);
             assertThat(machine.backend().isAlive()).isTrue();
-            assertThat(Files.readString(machine.directory().resolve("backend.log")))
-                    .doesNotContain("ERROR")
-                    .doesNotContain("LEAK:");
+            assertThat(machine.backend().output()).doesNotContain("ERROR").doesNotContain("LEAK:");
             machine.close();
         }
     }
