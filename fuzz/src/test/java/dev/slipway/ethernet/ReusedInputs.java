@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Inputs of streams that are opened again for each input of a campaign, as a link opens its own for each connection: to
- * make the memory of one takes a hundred times what it takes to read a short stream.
+ * Inputs of streams that are opened again for each input of a campaign, as a link opens its own for each connection, so
+ * that no run makes and frees the 256 KiB of native memory of one.
  */
 final class ReusedInputs {
 

@@ -115,7 +115,7 @@ class GuestLinkTest {
     @Test
     void everyFrameIsWellFormedByTheMeasureOfTshark(NamespaceGuest machines, @TempDir Path directory)
             throws IOException {
-        Tshark.isHere();
+        GuestTests.needs("tshark");
         Path file = directory.resolve("frames.pcap");
         capturedTraffic(machines).writeTo(file);
         Tshark.assertNothingIsWrong(file, "frame");

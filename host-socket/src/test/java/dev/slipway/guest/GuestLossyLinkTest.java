@@ -27,7 +27,7 @@ class GuestLossyLinkTest {
 
     @Test
     void whatIsSentThereIsRightByTheMeasureOfTshark(@TempDir Path directory) throws IOException {
-        Tshark.isHere();
+        GuestTests.needs("tshark");
         long seed = Long.getLong("slipway.seed", new Random().nextLong());
         System.out.println("lossy link: seed " + seed);
         Path file = directory.resolve("frames.pcap");

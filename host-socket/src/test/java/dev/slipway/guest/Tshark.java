@@ -18,11 +18,6 @@ final class Tshark {
 
     private Tshark() {}
 
-    /** Leaves the test out where there is no tshark. */
-    static void isHere() {
-        GuestTests.needs("tshark");
-    }
-
     /** Fails if it finds anything wrong in a capture, or in those of its frames that a filter lets pass. */
     static void assertNothingIsWrong(Path capture, String filter) throws IOException {
         assertThat(frames(capture, filter + " && (" + WRONG + ")"))
