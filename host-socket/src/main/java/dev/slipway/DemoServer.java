@@ -14,13 +14,16 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 
 /**
- * The web server of the demo on the host's 127.0.0.1, one connection at a time: {@code /hello} says hello, {@code
- * /download/MILLIS} streams a pattern for that time, {@code POST /upload} compares what it gets with the pattern until
- * the sender ends its half of the connection.
+ * The web server of the demo on the host's 127.0.0.1, {@link #CONNECTIONS} connections at a time: {@code /hello} says
+ * hello, {@code /download/MILLIS} streams a pattern for that time, {@code POST /upload} compares what it gets with the
+ * pattern until the sender ends its half of the connection.
  */
 final class DemoServer implements Closeable {
 
     static final String HELLO = "Hello from the host's localhost\n";
+
+    /** What is served at a time; one more waits for one of them to end. */
+    static final int CONNECTIONS = 8;
 
     private static final int PIECE = 1 << 17;
     private static final int MAX_HEAD = 8_192;
@@ -33,9 +36,9 @@ final class DemoServer implements Closeable {
         this.pattern = pattern;
         server = ServerSocketChannel.open();
         server.bind(new InetSocketAddress(InetAddress.ofLiteral("127.0.0.1"), 0));
-        Thread thread = new Thread(this::serve, "demo-server");
-        thread.setDaemon(true);
-        thread.start();
+        for (int i = 0; i < CONNECTIONS; i++) {
+            Thread.ofPlatform().daemon().name("demo-server-", i).start(this::serve);
+        }
     }
 
     int port() throws IOException {

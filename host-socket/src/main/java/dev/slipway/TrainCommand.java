@@ -1,57 +1,60 @@
 package dev.slipway;
 
-import dev.slipway.probe.Pattern;
-import dev.slipway.probe.Probe;
+import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.net.DatagramPacket;
-import java.net.DatagramSocket;
-import java.net.InetAddress;
-import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
 
 /**
  * {@code slipway train}: what the launcher runs once after a build, for the JVM to learn which classes a start needs (its
- * AOT cache) and how its methods run (their profiles, by which it compiles them early). It does in one process what users
- * start: the demo, and a network with a guest at its socket, which asks for names and opens connections as fast as it
- * can. No user needs to know of it, so help does not name it.
+ * AOT cache) and how its methods run (their profiles, by which it compiles them early). It does what users start: the
+ * demo, and a network with a guest at its socket that works it as hard as it can. No user needs to know of it, so help
+ * does not name it.
+ *
+ * <p>The hard-working guest is a process of its own ({@link TrainingGuest}): it is made of the same parts as the network,
+ * and what it does with them is not to be taken for what a network does.
  */
 final class TrainCommand implements Command {
 
+    private static final String GUEST = "--guest";
+    private static final String SECONDS = "--seconds";
+    private static final double DEFAULT_SECONDS = 1.5;
     private static final int READY_SECONDS = 10;
-    private static final int MTU = 1_500;
-    private static final String DOMAIN = "train.test";
-    private static final int QUERIES_AT_A_TIME = 32;
-    private static final long LOAD_NANOS = 1_500_000_000L;
 
     @Override
     public CommandSpec spec() {
         CommandSpec spec = CommandSpec.create().name("slipway train");
         spec.usageMessage().description("Runs what is started often, once, for the JVM's AOT cache.");
+        spec.addOption(OptionSpec.builder(GUEST)
+                .paramLabel("SOCKET")
+                .type(String.class)
+                .description("Is the guest of the one that trains")
+                .build());
+        spec.addOption(OptionSpec.builder(SECONDS)
+                .paramLabel("N")
+                .type(double.class)
+                .description("How long each kind of work takes. Default: " + DEFAULT_SECONDS)
+                .build());
         return spec;
     }
 
     @Override
     public int run(ParseResult parsed, PrintStream out, PrintStream err) throws SettingsException {
-        int demo = Main.run(new String[] {"demo", "--quick"}, out, err);
-        if (demo != DONE) {
-            return demo;
-        }
+        String guestOf = parsed.matchedOptionValue(GUEST, "");
+        double seconds = parsed.matchedOptionValue(SECONDS, DEFAULT_SECONDS);
         try {
-            Path folder = Files.createTempDirectory("slipway-train");
-            try {
-                return serve(folder, out, err);
-            } finally {
-                Files.deleteIfExists(folder);
-            }
+            return guestOf.isEmpty()
+                    ? train(seconds, out, err)
+                    : TrainingGuest.run(Path.of(guestOf), Math.round(seconds * 1e9), System.in, out);
         } catch (IOException e) {
             err.println("slipway: " + e.getMessage());
             return FAILED;
@@ -60,93 +63,80 @@ final class TrainCommand implements Command {
         }
     }
 
-    private static int serve(Path folder, PrintStream out, PrintStream err) throws IOException, InterruptedException {
-        try (NameServer names = new NameServer();
-                DemoServer web = new DemoServer(new Pattern(1))) {
-            return serve(folder, names, web, out, err);
+    private static int train(double seconds, PrintStream out, PrintStream err)
+            throws IOException, InterruptedException {
+        Path folder = Files.createTempDirectory("slipway-train");
+        try {
+            int served = serve(folder, seconds, out, err);
+            if (served != DONE) {
+                return served;
+            }
+        } finally {
+            Files.deleteIfExists(folder);
+        }
+        // Last, since its guest is in this process.
+        return Main.run(new String[] {"demo", "--quick"}, out, err);
+    }
+
+    private static int serve(Path folder, double seconds, PrintStream out, PrintStream err)
+            throws IOException, InterruptedException {
+        String socket = folder.resolve("vm.sock").toString();
+        Process guest = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-XX:+UseSerialGC",
+                        "--enable-native-access=ALL-UNNAMED",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        Main.class.getName(),
+                        "train",
+                        GUEST,
+                        socket,
+                        SECONDS,
+                        Double.toString(seconds))
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+        try (BufferedReader said = guest.inputReader()) {
+            String names = said.readLine();
+            if (names == null) {
+                return FAILED;
+            }
+            Thread network = start(socket, folder.resolve("api.sock").toString(), names, err);
+            if (network == null) {
+                return FAILED;
+            }
+            int probe = Main.run(new String[] {"probe", socket}, out, err);
+            guest.outputWriter().append('\n').flush();
+            said.lines().forEach(out::println);
+            boolean done = guest.waitFor(READY_SECONDS, TimeUnit.SECONDS) && guest.exitValue() == DONE;
+            network.interrupt();
+            network.join(TimeUnit.SECONDS.toMillis(READY_SECONDS));
+            return done ? probe : FAILED;
+        } finally {
+            guest.destroyForcibly();
         }
     }
 
-    private static int serve(Path folder, NameServer names, DemoServer web, PrintStream out, PrintStream err)
-            throws IOException, InterruptedException {
-        String socket = folder.resolve("vm.sock").toString();
-        String api = folder.resolve("api.sock").toString();
+    /** The network, or {@code null} if it did not come up. */
+    private static Thread start(String socket, String api, String nameServer, PrintStream err)
+            throws InterruptedException {
         ReadyLine ready = new ReadyLine();
+        PrintStream out = new PrintStream(ready, true, StandardCharsets.UTF_8);
+        List<String> arguments = List.of(
+                "run",
+                "--vm",
+                "qemu:" + socket,
+                "--api",
+                api,
+                // The JVM starts a process of its own in the end, which makes the cache.
+                SettingKey.SANDBOX.flag(),
+                "off",
+                "--dns-for",
+                TrainingGuest.DOMAIN + "=" + nameServer);
         Thread network = Thread.ofPlatform()
                 .daemon()
                 .name("train-run")
-                .start(() -> Main.run(
-                        new String[] {
-                            "run",
-                            "--vm",
-                            "qemu:" + socket,
-                            "--api",
-                            api,
-                            // The JVM starts a process of its own in the end, which makes the cache.
-                            SettingKey.SANDBOX.flag(),
-                            "off",
-                            "--dns-for",
-                            DOMAIN + "=127.0.0.1#" + names.port()
-                        },
-                        new PrintStream(ready, true, StandardCharsets.UTF_8),
-                        err));
-        if (!ready.came.await(READY_SECONDS, TimeUnit.SECONDS)) {
-            return FAILED;
-        }
-        int probe = Main.run(new String[] {"probe", socket}, out, err);
-        try (Probe guest = Probe.attach(Path.of(socket), MTU)) {
-            guest.acquireLease();
-            out.println(guest.lookUps(DOMAIN, QUERIES_AT_A_TIME, LOAD_NANOS) + " names");
-            URI page = URI.create("http://host.docker.internal:" + web.port() + "/hello");
-            long end = System.nanoTime() + LOAD_NANOS;
-            int pages = 0;
-            for (; System.nanoTime() < end; pages++) {
-                guest.fetchText(page, DemoServer.HELLO);
-            }
-            out.println(pages + " pages");
-        }
-        network.interrupt();
-        network.join(TimeUnit.SECONDS.toMillis(READY_SECONDS));
-        return probe;
-    }
-
-    /** Says of every name that it has the address 192.0.2.1 (RFC 5737). */
-    private static final class NameServer implements AutoCloseable {
-
-        private static final byte[] ANSWER = {(byte) 0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, (byte) 192, 0, 2, 1};
-
-        private final DatagramSocket socket = new DatagramSocket(0, InetAddress.ofLiteral("127.0.0.1"));
-
-        NameServer() throws IOException {
-            Thread.ofPlatform().daemon().name("train-names").start(this::serve);
-        }
-
-        int port() {
-            return socket.getLocalPort();
-        }
-
-        private void serve() {
-            byte[] buffer = new byte[MTU];
-            while (!socket.isClosed()) {
-                try {
-                    DatagramPacket packet = new DatagramPacket(buffer, buffer.length);
-                    socket.receive(packet);
-                    byte[] response = Arrays.copyOf(buffer, packet.getLength() + ANSWER.length);
-                    response[2] |= (byte) 0x80;
-                    response[7] = 1;
-                    System.arraycopy(ANSWER, 0, response, packet.getLength(), ANSWER.length);
-                    packet.setData(response);
-                    socket.send(packet);
-                } catch (IOException e) {
-                    return;
-                }
-            }
-        }
-
-        @Override
-        public void close() {
-            socket.close();
-        }
+                .start(() -> Main.run(arguments.toArray(String[]::new), out, err));
+        return ready.came.await(READY_SECONDS, TimeUnit.SECONDS) ? network : null;
     }
 
     /** The stdout of {@code run}, which says one line when VMs can attach. */

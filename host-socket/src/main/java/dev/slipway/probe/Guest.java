@@ -77,9 +77,22 @@ public final class Guest implements AutoCloseable {
      * @throws IOException if nothing listens there
      */
     public static Guest attach(Path socket) throws IOException {
+        return over(QemuSocket.connect(socket));
+    }
+
+    /**
+     * The same, but it does not run all the time; see {@link StallingLink}.
+     *
+     * @param frames that come between two such times
+     */
+    static Guest attachStalling(Path socket, int frames) throws IOException {
+        return over(new StallingLink(QemuSocket.connect(socket), frames));
+    }
+
+    private static Guest over(FrameLink link) {
         SplittableRandom random =
                 new SplittableRandom(System.nanoTime() ^ ProcessHandle.current().pid() << 32);
-        return new Guest(QemuSocket.connect(socket), 0x5254_0000_0000L | random.nextInt() & 0xFFFF_FFFFL, random);
+        return new Guest(link, 0x5254_0000_0000L | random.nextInt() & 0xFFFF_FFFFL, random);
     }
 
     /** What came with a header or checksum that cannot be, by reason. */

@@ -38,6 +38,15 @@ public final class Probe implements AutoCloseable {
         return new Probe(Guest.attach(socket), largestMtu);
     }
 
+    /**
+     * Attaches a guest whose processor is taken away from time to time.
+     *
+     * @param frames that come from one such time to the next
+     */
+    public static Probe attachStalling(Path socket, int largestMtu, int frames) throws IOException {
+        return new Probe(Guest.attachStalling(socket, frames), largestMtu);
+    }
+
     /** The steps of {@code slipway probe}. */
     public void run(Report report, URI url, long uploadBytes, boolean strict) {
         if (!report.must("DHCP lease", this::acquireLease)) {
@@ -146,6 +155,29 @@ public final class Probe implements AutoCloseable {
         return new DnsLoad(guest, gateway(), domain).run(window, nanos);
     }
 
+    /**
+     * Gets a page on several connections at a time, for some time.
+     *
+     * @return bytes that came
+     */
+    public long downloads(URI url, int connections, long nanos) throws IOException {
+        return load(url, "GET", null).run(connections, nanos);
+    }
+
+    /**
+     * Posts a pattern on several connections at a time, for some time, without an end.
+     *
+     * @return bytes that the connections took to be sent
+     */
+    public long uploads(URI url, Pattern pattern, int connections, long nanos) throws IOException {
+        return load(url, "POST", pattern).run(connections, nanos);
+    }
+
+    private TcpLoad load(URI url, String method, Pattern pattern) throws IOException {
+        String request = method + " " + path(url) + " HTTP/1.0\r\n\r\n";
+        return new TcpLoad(guest, addressOf(url.getHost()), port(url), request, pattern);
+    }
+
     /** Fetches a page; any length. */
     public String get(URI url, int address) throws IOException {
         HttpClient.Response response = client(url, address)
@@ -245,7 +277,11 @@ public final class Probe implements AutoCloseable {
     }
 
     private HttpClient client(URI url, int address) {
-        return new HttpClient(guest, address, url.getPort() < 0 ? 80 : url.getPort(), url.getHost());
+        return new HttpClient(guest, address, port(url), url.getHost());
+    }
+
+    private static int port(URI url) {
+        return url.getPort() < 0 ? 80 : url.getPort();
     }
 
     private static String path(URI url) {

@@ -18,6 +18,7 @@ final class ReceiveQueue {
     private long head;
     private long next;
     private int ranges;
+    private int lastChanged;
     private final long[] starts = new long[MAX_RANGES];
     private final long[] ends = new long[MAX_RANGES];
 
@@ -45,6 +46,26 @@ final class ReceiveQueue {
         return ranges > 0;
     }
 
+    /** How many ranges came behind gaps. */
+    int ranges() {
+        return ranges;
+    }
+
+    /** The position of the first byte of a range; they are in order. */
+    long start(int range) {
+        return starts[range];
+    }
+
+    /** The position behind the last byte of a range. */
+    long end(int range) {
+        return ends[range];
+    }
+
+    /** The range that bytes were added to last, or the first one if it is gone; 0 if there is none. */
+    int lastChanged() {
+        return lastChanged >= 0 && lastChanged < ranges ? lastChanged : 0;
+    }
+
     /** Takes bytes at a position; what was taken before, or lies beyond the window, is left out. */
     void offer(long position, MemorySegment bytes, long offset, int length) {
         long from = Math.max(position, next);
@@ -58,6 +79,7 @@ final class ReceiveQueue {
             while (ranges > 0 && starts[0] <= next) {
                 next = Math.max(next, ends[0]);
                 remove(0, 1);
+                lastChanged--;
             }
         }
     }
@@ -87,6 +109,7 @@ final class ReceiveQueue {
         }
         starts[first] = start;
         ends[first] = end;
+        lastChanged = first;
         return true;
     }
 

@@ -55,7 +55,12 @@ public final class TcpConnection implements TcpSender.Output {
 
     private static final int QUEUE = 1 << 20;
     private static final int WINDOW_SCALE = 7;
-    private static final int SYN_OPTIONS = 8;
+    private static final int SYN_OPTIONS = 12;
+    private static final int NO_OPERATIONS = 0x0101_0000;
+    private static final int SACK_BLOCK = 8;
+    /** Beside them a peer that wants timestamps has room for its own (RFC 2018, section 3). */
+    private static final int MAX_SACK_BLOCKS = 3;
+
     private static final long SYN_INTERVAL = 1_000_000_000L;
     private static final int SYN_ATTEMPTS = 7;
     private static final int DEFAULT_PEER_MSS = 536;
@@ -76,6 +81,7 @@ public final class TcpConnection implements TcpSender.Output {
     private int peerInitialSequence;
     private int peerShift;
     private int ownShift;
+    private boolean sack;
     private long synSentAt;
     private int synAttempts;
     private long synDeadline;
@@ -241,6 +247,7 @@ public final class TcpConnection implements TcpSender.Output {
         boolean scaled = segment.windowScale() != TcpSegment.NO_WINDOW_SCALE;
         peerShift = scaled ? segment.windowScale() : 0;
         ownShift = scaled ? WINDOW_SCALE : 0;
+        sack = segment.sackPermitted();
         int peerMss = segment.maximumSegmentSize() == 0 ? DEFAULT_PEER_MSS : segment.maximumSegmentSize();
         windowUpdateSequence = segment.sequence();
         windowUpdateAcknowledgement = initialSequence + 1;
@@ -384,8 +391,11 @@ public final class TcpConnection implements TcpSender.Output {
         segment(sequence(position), ACK | (push ? PSH : 0) | (finish ? FIN : 0), 0, position, length);
     }
 
+    /** With what came behind gaps, if the peer wants to know (RFC 2018). */
     private void acknowledge() {
-        segment(sequence(sender.nextPosition()), ACK, 0, 0, 0);
+        int blocks = sack ? Math.min(received.ranges(), MAX_SACK_BLOCKS) : 0;
+        int optionsLength = blocks == 0 ? 0 : Integer.BYTES + blocks * SACK_BLOCK;
+        segment(sequence(sender.nextPosition()), ACK, optionsLength, 0, 0);
     }
 
     private void sendSyn(long now) {
@@ -417,10 +427,10 @@ public final class TcpConnection implements TcpSender.Output {
                 field,
                 headerLength,
                 length);
-        if (optionsLength > 0) {
-            BigEndian.putI32(memory, at + TcpSegment.HEADER_LENGTH, 0x0204_0000 | mss);
-            // No-operation, then the window scale.
-            BigEndian.putI32(memory, at + TcpSegment.HEADER_LENGTH + 4, 0x0103_0300 | WINDOW_SCALE);
+        if ((flags & SYN) != 0) {
+            writeSynOptions(memory, at + TcpSegment.HEADER_LENGTH);
+        } else if (optionsLength > 0) {
+            writeSackBlocks(memory, at + TcpSegment.HEADER_LENGTH, (optionsLength - Integer.BYTES) / SACK_BLOCK);
         }
         if (payloadLength > 0) {
             sender.queue().copyTo(position, memory, at + headerLength, payloadLength);
@@ -431,6 +441,25 @@ public final class TcpConnection implements TcpSender.Output {
         if (acknowledges) {
             acknowledgeNow = false;
             advertisedEnd = received.next() + window;
+        }
+    }
+
+    private void writeSynOptions(MemorySegment memory, long at) {
+        BigEndian.putI32(memory, at, 0x0204_0000 | mss);
+        // No-operation, then the window scale.
+        BigEndian.putI32(memory, at + 4, 0x0103_0300 | WINDOW_SCALE);
+        BigEndian.putI32(memory, at + 8, NO_OPERATIONS | TcpSegment.OPTION_SACK_PERMITTED << 8 | 2);
+    }
+
+    /** The one that has changed last comes first (RFC 2018, section 4). */
+    private void writeSackBlocks(MemorySegment memory, long at, int count) {
+        BigEndian.putI32(memory, at, NO_OPERATIONS | TcpSegment.OPTION_SACK << 8 | 2 + count * SACK_BLOCK);
+        int first = received.lastChanged();
+        for (int i = 0; i < count; i++) {
+            int range = (first + i) % received.ranges();
+            long block = at + Integer.BYTES + i * SACK_BLOCK;
+            BigEndian.putI32(memory, block, peerInitialSequence + 1 + (int) received.start(range));
+            BigEndian.putI32(memory, block + Integer.BYTES, peerInitialSequence + 1 + (int) received.end(range));
         }
     }
 }

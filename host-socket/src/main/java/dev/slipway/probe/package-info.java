@@ -10,9 +10,9 @@
  * are written independently of the stack's, so that a mistake must be made twice to go unseen; that they work with
  * other backends is what makes it a fair guest.
  *
- * <p>Limits: IPv4 without fragments; TCP opens connections and does not listen, offers window scaling and no selective
- * acknowledgement; DNS asks for A records over UDP; HTTP is 1.0.
+ * <p>Limits: IPv4 without fragments; TCP opens connections and does not listen, offers window scaling, says by selective
+ * acknowledgement what has come and does not heed what the peer says so; DNS asks for A records over UDP; HTTP is 1.0.
  *
- * <p>Read first: RFC 9293, 7323, 6298, 5681, 6582, 5961; RFC 826, 2131, 1035.
+ * <p>Read first: RFC 9293, 7323, 2018, 6298, 5681, 6582, 5961; RFC 826, 2131, 1035.
  */
 package dev.slipway.probe;

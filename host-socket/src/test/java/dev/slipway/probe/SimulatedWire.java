@@ -17,6 +17,13 @@ final class SimulatedWire {
     /** What goes wrong, as shares of all frames. */
     record Misery(double loss, double duplication, double reordering) {}
 
+    /** Who looks at the frames: at all that an end sends, and at those that get to an end. */
+    interface Tap {
+        void sent(int end, byte[] frame);
+
+        void received(int end, byte[] frame);
+    }
+
     private record Flying(long arrival, long order, byte[] bytes) implements Comparable<Flying> {
         @Override
         public int compareTo(Flying other) {
@@ -30,6 +37,7 @@ final class SimulatedWire {
     private long now = 1;
     private long order;
     private long lost;
+    private Tap tap;
 
     SimulatedWire(SplittableRandom random, Misery misery) {
         this.random = random;
@@ -40,6 +48,10 @@ final class SimulatedWire {
 
     FrameLink end(int index) {
         return ends.get(index);
+    }
+
+    void tap(Tap by) {
+        tap = by;
     }
 
     long now() {
@@ -91,6 +103,9 @@ final class SimulatedWire {
         public void send(int length) {
             byte[] bytes = memory.asSlice(used, length).toArray(ValueLayout.JAVA_BYTE);
             used += length;
+            if (tap != null) {
+                tap.sent(index, bytes);
+            }
             End other = ends.get(1 - index);
             if (random.nextDouble() < misery.loss()) {
                 lost++;
@@ -113,6 +128,9 @@ final class SimulatedWire {
             boolean any = false;
             while (!arriving.isEmpty() && arriving.peek().arrival() <= now) {
                 byte[] bytes = arriving.poll().bytes();
+                if (tap != null) {
+                    tap.received(index, bytes);
+                }
                 receiver.frame(Arena.ofAuto().allocateFrom(ValueLayout.JAVA_BYTE, bytes), 0, bytes.length);
                 any = true;
             }

@@ -3,8 +3,15 @@ package dev.slipway.probe;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.slipway.probe.SimulatedWire.Misery;
+import dev.slipway.wire.DropReason;
+import dev.slipway.wire.EthernetFrame;
 import dev.slipway.wire.IpAddress;
+import dev.slipway.wire.Ipv4Packet;
+import dev.slipway.wire.TcpSegment;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.BooleanSupplier;
@@ -111,6 +118,19 @@ class TcpConnectionTest {
         }
     }
 
+    @ParameterizedTest(name = "loss {0}, reordering {1}")
+    @CsvSource({"0.01,0", "0.05,0.1", "0.2,0"})
+    void thePeerIsToldOfWhatCameBehindGaps(double loss, double reordering) throws IOException {
+        int leftSequence = random.nextInt();
+        connect(new Misery(loss, 0.01, reordering), leftSequence, random.nextInt());
+        SackJudge judge = new SackJudge(leftSequence);
+        wire.tap(judge);
+        transfer(1 << 20, 100_000 * SECOND);
+        assertThat(judge.wrong).as("seed %d", seed).isEmpty();
+        assertThat(judge.blocks).as("blocks seen, seed %d", seed).isPositive();
+        assertThat(judge.most).as("blocks in one segment, seed %d", seed).isBetween(1, 3);
+    }
+
     @Test
     void sequenceNumbersMayWrapInTheMiddle() throws IOException {
         connect(new Misery(0.01, 0, 0), 0xFFFF_FFF0, 0xFFF0_0000);
@@ -155,5 +175,61 @@ class TcpConnectionTest {
         leftEnd = left.connect(RIGHT, 2000);
         run(() -> leftEnd.end() != TcpConnection.End.NONE, 1_000 * SECOND);
         assertThat(leftEnd.end()).isEqualTo(TcpConnection.End.TIMED_OUT);
+    }
+
+    /** Compares what the right end says has come (RFC 2018) with what has come. */
+    private static final class SackJudge implements SimulatedWire.Tap {
+        private final int origin;
+        private final BitSet came = new BitSet();
+        private final EthernetFrame ethernet = new EthernetFrame();
+        private final Ipv4Packet ip = new Ipv4Packet();
+        private final TcpSegment tcp = new TcpSegment();
+        private int last;
+        private final List<String> wrong = new ArrayList<>();
+        private long blocks;
+        private int most;
+
+        SackJudge(int leftSequence) {
+            origin = leftSequence + 1;
+        }
+
+        @Override
+        public void received(int end, byte[] frame) {
+            if (end == 1 && parse(frame) && tcp.payloadLength() > 0) {
+                last = tcp.sequence() - origin;
+                came.set(last, last + tcp.payloadLength());
+            }
+        }
+
+        @Override
+        public void sent(int end, byte[] frame) {
+            if (end != 1 || !parse(frame)) {
+                return;
+            }
+            most = Math.max(most, tcp.sackBlocks());
+            blocks += tcp.sackBlocks();
+            for (int i = 0; i < tcp.sackBlocks(); i++) {
+                int from = tcp.sackLeft(i) - origin;
+                int to = tcp.sackRight(i) - origin;
+                boolean isTrue = from > tcp.acknowledgement() - origin
+                        && from < to
+                        && came.nextClearBit(from) == to
+                        && !came.get(from - 1);
+                boolean isDue = i > 0 || from <= last && last < to || last < tcp.acknowledgement() - origin;
+                if (!isTrue || !isDue) {
+                    wrong.add("block " + i + " of " + tcp.sackBlocks() + ": " + from + " to " + to + " behind "
+                            + (tcp.acknowledgement() - origin) + ", last came " + last);
+                }
+            }
+        }
+
+        private boolean parse(byte[] frame) {
+            MemorySegment bytes = MemorySegment.ofArray(frame);
+            return ethernet.parse(bytes, 0, frame.length) == DropReason.NONE
+                    && ip.parse(bytes, EthernetFrame.HEADER_LENGTH, frame.length - EthernetFrame.HEADER_LENGTH)
+                            == DropReason.NONE
+                    && tcp.parse(bytes, ip.payloadOffset(), ip.payloadLength(), ip.source(), ip.destination(), true)
+                            == DropReason.NONE;
+        }
     }
 }
