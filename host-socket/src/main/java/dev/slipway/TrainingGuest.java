@@ -45,7 +45,7 @@ final class TrainingGuest {
             }
             Thread.ofPlatform().daemon().name("train-end").start(() -> exitWith(in));
             URI page = URI.create("http://host.docker.internal:" + web.port() + "/");
-            askAndFetch(socket, page, nanos, out);
+            askAndFetch(socket, names.port(), page, nanos, out);
             load(socket, page, nanos, pattern, out);
             return Command.DONE;
         }
@@ -63,10 +63,13 @@ final class TrainingGuest {
         System.exit(Command.FAILED);
     }
 
-    private static void askAndFetch(Path socket, URI page, long nanos, PrintStream out) throws IOException {
+    private static void askAndFetch(Path socket, int nameServer, URI page, long nanos, PrintStream out)
+            throws IOException {
         try (Probe guest = Probe.attach(socket, MTU)) {
             guest.acquireLease();
             out.println(guest.lookUps(DOMAIN, QUERIES_AT_A_TIME, nanos) + " names");
+            // To a resolver of the guest's own choice: datagrams like any other.
+            out.println(guest.lookUpsAt(page.getHost(), nameServer, DOMAIN, QUERIES_AT_A_TIME, nanos) + " datagrams");
             long end = System.nanoTime() + nanos;
             int pages = 0;
             for (; System.nanoTime() < end; pages++) {

@@ -29,7 +29,7 @@ class TrainCommandTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"names", "pages", "bytes down", "bytes up"})
+    @ValueSource(strings = {"names", "datagrams", "pages", "bytes down", "bytes up"})
     void trainingDoesWhatUsersDo(String what) {
         String text = OUT.toString(StandardCharsets.UTF_8);
         assertThat(code)

@@ -13,6 +13,7 @@ final class DnsLoad {
 
     private final Guest guest;
     private final int server;
+    private final int serverPort;
     private final byte[] query;
     private final boolean[] waiting = new boolean[IDS];
     private int outstanding;
@@ -20,9 +21,10 @@ final class DnsLoad {
     private long answers;
 
     /** @param domain that the names are in */
-    DnsLoad(Guest guest, int server, String domain) {
+    DnsLoad(Guest guest, int server, int serverPort, String domain) {
         this.guest = guest;
         this.server = server;
+        this.serverPort = serverPort;
         byte[] name = DnsMessage.encodeName("q00000000." + domain);
         query = new byte[DnsMessage.HEADER_LENGTH + name.length + 4];
         MemorySegment bytes = MemorySegment.ofArray(query);
@@ -68,11 +70,11 @@ final class DnsLoad {
         }
         outstanding += waiting[id] ? 0 : 1;
         waiting[id] = true;
-        guest.sendUdp(port, server, DnsMessage.PORT, Arrays.copyOf(query, query.length));
+        guest.sendUdp(port, server, serverPort, Arrays.copyOf(query, query.length));
     }
 
     private void received(int source, int sourcePort, MemorySegment bytes, long offset, int length) {
-        if (source != server || sourcePort != DnsMessage.PORT || length < DnsMessage.HEADER_LENGTH) {
+        if (source != server || sourcePort != serverPort || length < DnsMessage.HEADER_LENGTH) {
             return;
         }
         int id = BigEndian.u16(bytes, offset);

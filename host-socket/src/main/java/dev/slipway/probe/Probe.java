@@ -1,5 +1,6 @@
 package dev.slipway.probe;
 
+import dev.slipway.wire.DnsMessage;
 import dev.slipway.wire.IpAddress;
 import dev.slipway.wire.MacAddress;
 import java.io.IOException;
@@ -152,7 +153,12 @@ public final class Probe implements AutoCloseable {
      * @return how many were answered
      */
     public long lookUps(String domain, int window, long nanos) throws IOException {
-        return new DnsLoad(guest, gateway(), domain).run(window, nanos);
+        return new DnsLoad(guest, gateway(), DnsMessage.PORT, domain).run(window, nanos);
+    }
+
+    /** The same of a server of one's own, on any port. */
+    public long lookUpsAt(String host, int port, String domain, int window, long nanos) throws IOException {
+        return new DnsLoad(guest, addressOf(host), port, domain).run(window, nanos);
     }
 
     /**
