@@ -16,12 +16,12 @@ import picocli.CommandLine.ParseResult;
 
 /**
  * {@code slipway train}: what the launcher runs once after a build, for the JVM to learn which classes a start needs (its
- * AOT cache) and how its methods run (their profiles, by which it compiles them early). It does what users start: the
- * demo, and a network with a guest at its socket that works it as hard as it can. No user needs to know of it, so help
- * does not name it.
+ * AOT cache) and how its methods run (their profiles, by which it compiles them early). It does what users start: a
+ * network, with a guest at its socket that works it as hard as it can. No user needs to know of it, so help does not name
+ * it.
  *
- * <p>The hard-working guest is a process of its own ({@link TrainingGuest}): it is made of the same parts as the network,
- * and what it does with them is not to be taken for what a network does.
+ * <p>The guest is a process of its own ({@link TrainingGuest}): it is made of the same parts as the network, and what it
+ * does with them is not to be taken for what a network does.
  */
 final class TrainCommand implements Command {
 
@@ -67,15 +67,10 @@ final class TrainCommand implements Command {
             throws IOException, InterruptedException {
         Path folder = Files.createTempDirectory("slipway-train");
         try {
-            int served = serve(folder, seconds, out, err);
-            if (served != DONE) {
-                return served;
-            }
+            return serve(folder, seconds, out, err);
         } finally {
             Files.deleteIfExists(folder);
         }
-        // Last, since its guest is in this process.
-        return Main.run(new String[] {"demo", "--quick"}, out, err);
     }
 
     private static int serve(Path folder, double seconds, PrintStream out, PrintStream err)
@@ -104,13 +99,12 @@ final class TrainCommand implements Command {
             if (network == null) {
                 return FAILED;
             }
-            int probe = Main.run(new String[] {"probe", socket}, out, err);
             guest.outputWriter().append('\n').flush();
             said.lines().forEach(out::println);
             boolean done = guest.waitFor(READY_SECONDS, TimeUnit.SECONDS) && guest.exitValue() == DONE;
             network.interrupt();
             network.join(TimeUnit.SECONDS.toMillis(READY_SECONDS));
-            return done ? probe : FAILED;
+            return done ? DONE : FAILED;
         } finally {
             guest.destroyForcibly();
         }
