@@ -202,7 +202,10 @@ final class VmNetworkTest {
                     SocketChannel a = SocketChannel.open(UnixDomainSocketAddress.of(first));
                     SocketChannel b = SocketChannel.open(UnixDomainSocketAddress.of(second))) {
                 VmSession from = both.sessions().getFirst();
-                Waiting.until(() -> both.sessions().stream().allMatch(VmSession::isAttached));
+                for (VmSession session : both.sessions()) {
+                    // On its own thread: seen from here, a guest is attached a moment before the switch hears of it.
+                    Waiting.until(() -> session.ask((stack, link) -> link.isAttached()));
+                }
                 send(a, question);
                 Waiting.until(() -> from.linkCounters().framesFromGuest() == 1);
                 from.ask((stack, link) -> true);
