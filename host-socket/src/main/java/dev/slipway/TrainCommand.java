@@ -28,6 +28,7 @@ final class TrainCommand implements Command {
     private static final String GUEST = "--guest";
     private static final String SECONDS = "--seconds";
     private static final double DEFAULT_SECONDS = 1.5;
+    private static final double MAX_SECONDS = 10;
     private static final int READY_SECONDS = 10;
 
     @Override
@@ -51,6 +52,9 @@ final class TrainCommand implements Command {
     public int run(ParseResult parsed, PrintStream out, PrintStream err) throws SettingsException {
         String guestOf = parsed.matchedOptionValue(GUEST, "");
         double seconds = parsed.matchedOptionValue(SECONDS, DEFAULT_SECONDS);
+        if (!(seconds > 0 && seconds <= MAX_SECONDS)) {
+            throw new SettingsException(SECONDS, seconds + " is out of range, it must be above 0, and 10 at most");
+        }
         try {
             return guestOf.isEmpty()
                     ? train(seconds, out, err)
@@ -99,12 +103,17 @@ final class TrainCommand implements Command {
             if (network == null) {
                 return FAILED;
             }
-            guest.outputWriter().append('\n').flush();
-            said.lines().forEach(out::println);
-            boolean done = guest.waitFor(READY_SECONDS, TimeUnit.SECONDS) && guest.exitValue() == DONE;
-            network.interrupt();
-            network.join(TimeUnit.SECONDS.toMillis(READY_SECONDS));
-            return done ? DONE : FAILED;
+            try {
+                guest.outputWriter().append('\n').flush();
+                for (String line = said.readLine(); line != null; line = said.readLine()) {
+                    out.println(line);
+                }
+                boolean done = guest.waitFor(READY_SECONDS, TimeUnit.SECONDS) && guest.exitValue() == DONE;
+                return done ? DONE : FAILED;
+            } finally {
+                network.interrupt();
+                network.join(TimeUnit.SECONDS.toMillis(READY_SECONDS));
+            }
         } finally {
             guest.destroyForcibly();
         }

@@ -25,7 +25,7 @@ final class TrainingGuest {
 
     private static final int MTU = 1_500;
     private static final int QUERIES_AT_A_TIME = 32;
-    private static final int FRAMES_TO_STALL = 5_000;
+    private static final int FRAMES_BETWEEN_STALLS = 5_000;
 
     private TrainingGuest() {}
 
@@ -74,7 +74,7 @@ final class TrainingGuest {
     }
 
     private static void load(Path socket, URI page, long nanos, Pattern pattern, PrintStream out) throws IOException {
-        try (Probe guest = Probe.attachStalling(socket, MTU, FRAMES_TO_STALL)) {
+        try (Probe guest = Probe.attachStalling(socket, MTU, FRAMES_BETWEEN_STALLS)) {
             guest.acquireLease();
             URI endless = page.resolve("download/" + TimeUnit.NANOSECONDS.toMillis(2 * nanos));
             out.println(guest.downloads(endless, DemoServer.CONNECTIONS, nanos) + " bytes down");

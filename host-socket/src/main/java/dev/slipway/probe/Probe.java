@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.net.URI;
 import java.nio.file.Path;
+import java.util.function.Supplier;
 
 /**
  * The steps of a guest that finds its way into a network: lease, neighbour, ping, names, HTTP. Each is bounded in time
@@ -167,7 +168,7 @@ public final class Probe implements AutoCloseable {
      * @return bytes that came
      */
     public long downloads(URI url, int connections, long nanos) throws IOException {
-        return load(url, "GET", null).run(connections, nanos);
+        return load(url, "GET", () -> null).run(connections, nanos);
     }
 
     /**
@@ -176,12 +177,13 @@ public final class Probe implements AutoCloseable {
      * @return bytes that the connections took to be sent
      */
     public long uploads(URI url, Pattern pattern, int connections, long nanos) throws IOException {
-        return load(url, "POST", pattern).run(connections, nanos);
+        return load(url, "POST", () -> new Upload(pattern, -1, Long.MAX_VALUE, Long.MAX_VALUE))
+                .run(connections, nanos);
     }
 
-    private TcpLoad load(URI url, String method, Pattern pattern) throws IOException {
+    private TcpLoad load(URI url, String method, Supplier<HttpClient.Body> bodies) throws IOException {
         String request = method + " " + path(url) + " HTTP/1.0\r\n\r\n";
-        return new TcpLoad(guest, addressOf(url.getHost()), port(url), request, pattern);
+        return new TcpLoad(guest, addressOf(url.getHost()), port(url), request, bodies);
     }
 
     /** Fetches a page; any length. */

@@ -58,8 +58,6 @@ public final class TcpConnection implements TcpSender.Output {
     private static final int SYN_OPTIONS = 12;
     private static final int NO_OPERATIONS = 0x0101_0000;
     private static final int SACK_BLOCK = 8;
-    /** Beside them a peer that wants timestamps has room for its own (RFC 2018, section 3). */
-    private static final int MAX_SACK_BLOCKS = 3;
 
     private static final long SYN_INTERVAL = 1_000_000_000L;
     private static final int SYN_ATTEMPTS = 7;
@@ -393,7 +391,7 @@ public final class TcpConnection implements TcpSender.Output {
 
     /** With what came behind gaps, if the peer wants to know (RFC 2018). */
     private void acknowledge() {
-        int blocks = sack ? Math.min(received.ranges(), MAX_SACK_BLOCKS) : 0;
+        int blocks = sack ? Math.min(received.ranges(), TcpSegment.MAX_SACK_BLOCKS) : 0;
         int optionsLength = blocks == 0 ? 0 : Integer.BYTES + blocks * SACK_BLOCK;
         segment(sequence(sender.nextPosition()), ACK, optionsLength, 0, 0);
     }

@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 
 /** Several TCP connections to one server at a time, each of which sends a request and then moves bytes one way. */
 final class TcpLoad {
@@ -13,20 +14,22 @@ final class TcpLoad {
     private final int address;
     private final int port;
     private final byte[] request;
-    private final Pattern pattern;
-    private final List<TcpConnection> connections = new ArrayList<>();
+    private final Supplier<HttpClient.Body> bodies;
+    private final List<Flow> flows = new ArrayList<>();
     private long moved;
+
+    private record Flow(TcpConnection connection, HttpClient.Body body) {}
 
     /**
      * @param request what each connection sends first
-     * @param pattern what each sends after that, without end; {@code null}: nothing, so that only the server sends
+     * @param bodies what each sends after that, without end; of {@code null}s: nothing, so that only the server sends
      */
-    TcpLoad(Guest guest, int address, int port, String request, Pattern pattern) {
+    TcpLoad(Guest guest, int address, int port, String request, Supplier<HttpClient.Body> bodies) {
         this.guest = guest;
         this.address = address;
         this.port = port;
         this.request = request.getBytes(StandardCharsets.US_ASCII);
-        this.pattern = pattern;
+        this.bodies = bodies;
     }
 
     /**
@@ -41,17 +44,19 @@ final class TcpLoad {
         try {
             for (int i = 0; i < count; i++) {
                 TcpConnection connection = guest.connect(address, port);
-                connections.add(connection);
+                flows.add(new Flow(connection, bodies.get()));
                 connection.write(MemorySegment.ofArray(request), 0, request.length);
             }
             guest.await(this::isOver, end - guest.now());
-            for (TcpConnection connection : connections) {
-                if (!connection.isOpen() && connection.end() != TcpConnection.End.FINISHED) {
-                    throw new IOException("one of " + count + " connections ended: " + connection.end());
+            for (Flow flow : flows) {
+                TcpConnection.End how = flow.connection.end();
+                if (!flow.connection.isOpen() && how != TcpConnection.End.FINISHED) {
+                    throw new IOException("one of " + count + " connections "
+                            + (how == TcpConnection.End.NONE ? "was not opened in time" : "ended: " + how));
                 }
             }
         } finally {
-            connections.forEach(guest::release);
+            flows.forEach(flow -> guest.release(flow.connection));
         }
         return moved;
     }
@@ -59,9 +64,12 @@ final class TcpLoad {
     /** Moves what can be moved now. */
     private boolean isOver() {
         boolean over = true;
-        for (TcpConnection connection : connections) {
-            if (pattern != null && connection.isOpen()) {
-                moved += connection.write(pattern.bytes(), 0, connection.writable());
+        for (Flow flow : flows) {
+            TcpConnection connection = flow.connection;
+            if (flow.body != null && connection.isOpen()) {
+                int room = connection.writable();
+                flow.body.write(connection);
+                moved += room - connection.writable();
             }
             connection.drain((position, bytes, offset, length) -> moved += length);
             over &= connection.isAtEnd() || connection.end() != TcpConnection.End.NONE;
