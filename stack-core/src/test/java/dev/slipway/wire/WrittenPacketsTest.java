@@ -6,8 +6,12 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.net.Inet4Address;
 import java.net.InetAddress;
+import java.util.Set;
+import net.jqwik.api.Arbitraries;
+import net.jqwik.api.Arbitrary;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
+import net.jqwik.api.Provide;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.LongRange;
 import net.jqwik.api.constraints.Size;
@@ -26,6 +30,18 @@ final class WrittenPacketsTest {
 
     /** Writers get a segment that is dirty, and longer than they need. */
     private final MemorySegment out = MemorySegment.ofArray(new byte[2_000]).fill((byte) 0xA5);
+
+    /**
+     * The ports whose payload pcap4j reads as a message of DNS or GTP. Its reader of GTP leaves its
+     * array when the bytes are no such message (2123, with 8 bytes of payload), and the payload is
+     * not what is asked here.
+     */
+    private static final Set<Integer> PORTS_OF_PROTOCOLS = Set.of(53, 2_123, 2_152, 3_386);
+
+    @Provide
+    static Arbitrary<Integer> ports() {
+        return Arbitraries.integers().between(0, 65_535).filter(port -> !PORTS_OF_PROTOCOLS.contains(port));
+    }
 
     private static Inet4Address address(int v4) throws Exception {
         return (Inet4Address) InetAddress.getByAddress(IpAddress.ofV4(v4).toBytes());
@@ -118,8 +134,8 @@ final class WrittenPacketsTest {
     void udpDatagram(
             @ForAll int source,
             @ForAll int destination,
-            @ForAll @IntRange(max = 65_535) int sourcePort,
-            @ForAll @IntRange(max = 65_535) int destinationPort,
+            @ForAll("ports") int sourcePort,
+            @ForAll("ports") int destinationPort,
             @ForAll @Size(max = 80) byte[] payload)
             throws Exception {
         writePayload(15, payload);
@@ -149,7 +165,7 @@ final class WrittenPacketsTest {
     void tcpSegmentWhoseChecksumTheChannelCompletes(
             @ForAll int source,
             @ForAll int destination,
-            @ForAll @IntRange(max = 65_535) int sourcePort,
+            @ForAll("ports") int sourcePort,
             @ForAll int sequence,
             @ForAll int acknowledgement,
             @ForAll @IntRange(max = 63) int flags,
