@@ -20,11 +20,11 @@ import java.lang.foreign.ValueLayout;
 final class StreamInput extends DefaultMaxMessagesRecvByteBufAllocator {
 
     /** Bytes of the buffer, and so the most that one read brings. */
-    static final int CAPACITY = 256 * 1024;
+    static final int CAPACITY = 1024 * 1024;
     /** The longest frame that is stepped over, in bytes; a longer length ends the connection. */
     static final int MAX_SKIPPED = 128 * 1024;
     /** Reads per turn of the event loop, so that one guest leaves time for what else the loop does. */
-    private static final int READS_PER_TURN = 4;
+    private static final int READS_PER_TURN = 2;
 
     private final StreamFraming framing;
     private final Offload offload;
