@@ -78,6 +78,9 @@ public final class Sockets {
     private static final int POLL_TIME = 8;
 
     private static final int TIME_BYTES = 16;
+    private static final int MESSAGE_LENGTH = 56;
+    private static final int MESSAGE_PIECES = 16;
+    private static final int MESSAGE_PIECE_COUNT = 24;
 
     /** Where the size of the send buffer lies in what SO_MEMINFO gives: SK_MEMINFO_SNDBUF (linux/sock_diag.h). */
     private static final int MEMINFO_SNDBUF = 12;
@@ -88,6 +91,9 @@ public final class Sockets {
 
     private final SystemCall kernel = new SystemCall();
     private final MemorySegment option = Arena.ofAuto().allocate(64, 8);
+    /** A {@code struct msghdr} without the peer's address and without control data. */
+    private final MemorySegment message = Arena.ofAuto().allocate(MESSAGE_LENGTH, 8);
+
     private final MemorySegment optionLength = Arena.ofAuto().allocate(8, 8);
 
     /** Whether this platform has these calls: Linux on x86-64 or aarch64. */
@@ -311,6 +317,13 @@ public final class Sockets {
     public int peek(int fd, MemorySegment target, long offset, long length) {
         Objects.checkFromIndexSize(offset, length, target.byteSize());
         return (int) kernel.call(Number.RECVFROM, fd, target.address() + offset, length, MSG_PEEK | MSG_DONTWAIT, 0, 0);
+    }
+
+    /** The same into pieces, in their order: how many bytes of all of them, or 0 at the end of the stream. */
+    public int peek(int fd, IoVectors pieces) {
+        message.set(ValueLayout.JAVA_LONG, MESSAGE_PIECES, pieces.address(0));
+        message.set(ValueLayout.JAVA_LONG, MESSAGE_PIECE_COUNT, pieces.size());
+        return (int) kernel.call(Number.RECVMSG, fd, message.address(), MSG_PEEK | MSG_DONTWAIT);
     }
 
     /**

@@ -1,6 +1,7 @@
 package dev.slipway.host;
 
 import dev.slipway.posix.Errno;
+import dev.slipway.posix.IoVectors;
 import dev.slipway.posix.Sockets;
 import dev.slipway.seam.HostStream;
 import java.lang.foreign.MemorySegment;
@@ -68,8 +69,9 @@ final class NativeFromHost {
         return end != NOT_ENDED;
     }
 
-    /** See {@link HostStream#peek}. */
-    int peek(long position, MemorySegment target, long offset, int length) {
+    /** See {@link HostStream#peek(long, MemorySegment, long, int, int, int)}. */
+    int peek(long position, MemorySegment target, long offset, int wanted, int piece, int distance) {
+        int length = Math.min(wanted, piece);
         if (position < kernelStart) {
             int from = smallLength - (int) (kernelStart - position);
             int copied = Math.min(length, smallLength - from);
@@ -85,8 +87,11 @@ final class NativeFromHost {
         if (!target.isNative()) {
             return peekIntoArray(position, target, offset);
         }
-        return position == discarded && position >= kernelPeek
-                ? readSmall(position, target, offset, length)
+        if (position == discarded && position >= kernelPeek) {
+            return readSmall(position, target, offset, length);
+        }
+        return wanted > piece
+                ? peekPieces(position, target, offset, wanted, piece, distance)
                 : peekBulk(position, target, offset, length);
     }
 
@@ -118,12 +123,37 @@ final class NativeFromHost {
     }
 
     private int peekBulk(long position, MemorySegment target, long offset, int length) {
+        seek(position);
+        return peeked(position, sockets.peek(fd, target, offset, length), length);
+    }
+
+    /** In one call, since each walks over all that the queue holds before the position. */
+    private int peekPieces(long position, MemorySegment target, long offset, int length, int piece, int distance) {
+        seek(position);
+        IoVectors pieces = owner.takeVectors();
+        pieces.clear();
+        long at = offset;
+        int added = 0;
+        while (added < length && !pieces.isFull()) {
+            int next = Math.min(piece, length - added);
+            pieces.add(target, at, next);
+            at += distance;
+            added += next;
+        }
+        int count = sockets.peek(fd, pieces);
+        owner.giveBack(pieces);
+        return peeked(position, count, added);
+    }
+
+    private void seek(long position) {
         if (!peekOffset || kernelPeek != position) {
             sockets.setOption(fd, Sockets.SOL_SOCKET, Sockets.SO_PEEK_OFF, (int) (position - kernelStart));
             peekOffset = true;
             kernelPeek = position;
         }
-        int count = sockets.peek(fd, target, offset, length);
+    }
+
+    private int peeked(long position, int count, int length) {
         if (count <= 0) {
             return ended(count, position);
         }

@@ -306,13 +306,18 @@ final class NativeHostStream implements HostStream, EpollIoHandle, Runnable {
 
     @Override
     public int peek(long position, MemorySegment target, long offset, int length) {
+        return peek(position, target, offset, length, length, 0);
+    }
+
+    @Override
+    public int peek(long position, MemorySegment target, long offset, int length, int piece, int distance) {
         if (state == State.CLOSED) {
             return 0;
         }
         if (interest == ENDS) {
             listen(INPUT);
         }
-        return fromHost.peek(position, target, offset, length);
+        return fromHost.peek(position, target, offset, length, piece, distance);
     }
 
     @Override

@@ -7,6 +7,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
@@ -131,7 +132,7 @@ final class FakeGuest implements HostStream.Listener {
                 long from = random.nextInt(4) == 0
                         ? acknowledged + (long) (random.nextDouble() * (receivedBytes - acknowledged))
                         : receivedBytes;
-                int copied = stream.peek(from, memory, 0, want);
+                int copied = random.nextBoolean() ? stream.peek(from, memory, 0, want) : peekPieces(from, want);
                 if (copied == HostStream.END) {
                     assertThat(from).isEqualTo(receivedBytes);
                     stream.discard(receivedBytes);
@@ -166,6 +167,32 @@ final class FakeGuest implements HostStream.Listener {
             stream.discard(acknowledged);
             inSeam = false;
         }
+    }
+
+    /** In pieces with something else between them, which is to stay; then without it, as one. */
+    private int peekPieces(long from, int want) {
+        int piece = 1 + random.nextInt(want);
+        int gap = random.nextInt(100);
+        if (want / piece > 300) {
+            // More pieces than one call takes are allowed, but cost this test's memory.
+            piece = 1 + want / 300;
+        }
+        int count = (want + piece - 1) / piece;
+        byte[] empty = new byte[want + count * gap];
+        Arrays.fill(empty, (byte) 0x5A);
+        MemorySegment apart = Arena.ofAuto().allocate(empty.length);
+        MemorySegment.copy(empty, 0, apart, ValueLayout.JAVA_BYTE, 0, empty.length);
+        int copied = stream.peek(from, apart, 0, want, piece, piece + gap);
+        for (int at = 0; at < copied; at += piece) {
+            long place = (long) (at / piece) * (piece + gap);
+            int length = Math.min(piece, copied - at);
+            MemorySegment.copy(apart, place, memory, at, length);
+            apart.asSlice(place, length).fill((byte) 0x5A);
+        }
+        assertThat(apart.mismatch(MemorySegment.ofArray(empty)))
+                .as("only the pieces are written")
+                .isEqualTo(-1);
+        return copied;
     }
 
     private void pump() {

@@ -58,6 +58,19 @@ public interface HostStream {
      */
     int peek(long position, MemorySegment target, long offset, int length);
 
+    /**
+     * Copies bytes for the guest without consuming them, as {@link #peek} does, in pieces that do not lie one behind the
+     * other: room for headers is between them.
+     *
+     * @param length bytes of all pieces
+     * @param piece bytes of each piece but the last, which may be shorter
+     * @param distance bytes from the start of a piece to the start of the next
+     * @return as {@link #peek}; it may be no more than one piece, although more bytes are there
+     */
+    default int peek(long position, MemorySegment target, long offset, int length, int piece, int distance) {
+        return peek(position, target, offset, Math.min(length, piece));
+    }
+
     /** Lets go of all bytes before a position: the guest has them. */
     void discard(long position);
 

@@ -26,11 +26,8 @@ import java.lang.foreign.MemorySegment;
  */
 final class ToGuest {
 
-    /**
-     * What one flow may send in one turn, so that others get theirs, and that it is on its way to the guest while it is
-     * still in the cache that it was copied through.
-     */
-    static final int TURN_BUDGET = 256 << 10;
+    /** What one flow may send in one turn, so that others get theirs; see decision 032. */
+    static final int TURN_BUDGET = 1 << 20;
 
     /** After so many time-outs in a row the guest is taken for gone: a quarter of an hour (RFC 9293, section 3.8.3). */
     static final int MAX_TIMEOUTS = 15;
@@ -277,7 +274,7 @@ final class ToGuest {
             // What the windows cut off is cut off between segments.
             allowed -= allowed % mss;
         }
-        int most = Math.min(unit, Math.max(budget / mss * mss, mss));
+        int most = Math.max(budget / mss * mss, mss);
         int sent = sendPayload(position, (int) Math.min(Math.min(allowed, stop - position), most), now);
         if (sent == HostStream.END) {
             end = position;
@@ -297,33 +294,66 @@ final class ToGuest {
         return true;
     }
 
+    /** Sends a unit, or more of them where the channel's memory has a row of frames for them. */
     private int sendPayload(long position, int length, long now) {
-        int fits = length;
+        int piece = Math.min(length, unit);
         int room = output.room();
         if (room <= 0) {
             blocked = true;
             return 0;
         }
-        if (room < length + mss) {
+        if (room < piece + mss) {
             // One segment goes if there is any room: only a channel that is full says when it no longer is.
-            fits = Math.min(length, Math.max(mss, room / (2 * mss) * mss));
+            piece = Math.min(piece, Math.max(mss, room / (2 * mss) * mss));
         }
-        Frame frame = output.begin(TcpSegment.HEADER_LENGTH + fits);
+        Frame frame = output.begin(TcpSegment.HEADER_LENGTH + piece);
+        int units = piece < unit ? 1 : Math.clamp(room / unit, 1, frame.row());
+        int wanted = units > 1 ? Math.min(length, units * unit) : piece;
         long payload = frame.offset() + output.headers() + TcpSegment.HEADER_LENGTH;
-        int copied = stream.peek(position, frame.bytes(), payload, fits);
+        int copied = wanted > piece
+                ? stream.peek(position, frame.bytes(), payload, wanted, piece, frame.distance())
+                : stream.peek(position, frame.bytes(), payload, piece);
         if (copied <= 0) {
             return copied;
         }
-        int push = copied < fits || position + copied >= edge ? TcpSegment.PSH : 0;
-        connection.send(frame, TcpSegment.ACK | push, sequenceOf(position), copied, mss);
+        int sent = sendPieces(frame, position, copied, piece, copied < wanted);
         sentAnything = true;
         if (timedPosition < 0 && position >= highest) {
             timedPosition = position;
             timedAt = now;
         } else if (position < highest) {
-            connection.counters().retransmitted(copied);
+            connection.counters().retransmitted(sent);
         }
-        return copied;
+        return sent;
+    }
+
+    /**
+     * Sends payload that lies in a row of frames, of which the first is begun.
+     *
+     * @param last whether it is all there is
+     * @return bytes sent; less than {@code length} if the frames did not come to lie where the payload is
+     */
+    private int sendPieces(Frame first, long position, int length, int piece, boolean last) {
+        Frame frame = first;
+        MemorySegment bytes = frame.bytes();
+        long at = frame.offset();
+        int distance = frame.distance();
+        int sent = 0;
+        while (true) {
+            int part = Math.min(piece, length - sent);
+            int push = last && sent + part == length || position + sent + part >= edge ? TcpSegment.PSH : 0;
+            connection.send(frame, TcpSegment.ACK | push, sequenceOf(position + sent), part, mss);
+            sent += part;
+            if (sent == length) {
+                return sent;
+            }
+            at += distance;
+            frame = output.begin(TcpSegment.HEADER_LENGTH + Math.min(piece, length - sent));
+            if (frame.offset() != at || frame.bytes() != bytes) {
+                // What was sent was dropped, or more was sent: the rest is looked at again.
+                return sent;
+            }
+        }
     }
 
     private int sendFin(long position, long now) {

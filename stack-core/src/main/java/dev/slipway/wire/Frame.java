@@ -32,8 +32,10 @@ public final class Frame {
     private int checksumStart;
     private int checksumOffset;
     private int segmentSize;
+    private int row;
+    private int distance;
 
-    /** Names {@code length} bytes at {@code offset}; complete checksum, no large unit. */
+    /** Names {@code length} bytes at {@code offset}; complete checksum, no large unit, a row of one. */
     public Frame set(MemorySegment bytes, long offset, int length) {
         this.bytes = bytes;
         this.offset = offset;
@@ -42,6 +44,8 @@ public final class Frame {
         this.checksumStart = 0;
         this.checksumOffset = 0;
         this.segmentSize = 0;
+        this.row = 1;
+        this.distance = 0;
         return this;
     }
 
@@ -71,6 +75,19 @@ public final class Frame {
      */
     public Frame largeUnit(int payloadSize) {
         segmentSize = payloadSize;
+        return this;
+    }
+
+    /**
+     * Says that it is the first of a row: frames of its length that are begun and sent whole one after another lie one behind
+     * the other, unless something else is sent in between. The last of a row may be shorter.
+     *
+     * @param frames how many the row has, at least 1
+     * @param bytes from the start of one to the start of the next
+     */
+    public Frame row(int frames, int bytes) {
+        row = frames;
+        distance = bytes;
         return this;
     }
 
@@ -106,6 +123,16 @@ public final class Frame {
     /** For a partial checksum: where the result goes, in bytes from {@link #checksumStart}. */
     public int checksumOffset() {
         return checksumOffset;
+    }
+
+    /** How many frames would lie one behind the other, this one included: 1 where the channel says nothing of it. */
+    public int row() {
+        return row;
+    }
+
+    /** Of a row: bytes from the start of a frame to the start of the next. */
+    public int distance() {
+        return distance;
     }
 
     /** Payload bytes of each segment to cut, or 0 if the frame is to go as it is. */

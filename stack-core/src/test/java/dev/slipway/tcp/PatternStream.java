@@ -39,6 +39,8 @@ final class PatternStream implements HostStream {
     boolean wasReset;
     boolean wasClosed;
     int failPeeks;
+    /** Looks for more than one piece. */
+    int looksForPieces;
 
     PatternStream(long total, int salt, int expectedSalt) {
         this.total = total;
@@ -138,6 +140,22 @@ final class PatternStream implements HostStream {
             target.set(ValueLayout.JAVA_BYTE, offset + i, at(position + i, salt));
         }
         return count;
+    }
+
+    @Override
+    public int peek(long position, MemorySegment target, long offset, int length, int piece, int distance) {
+        assertThat(distance).as("room between the pieces").isGreaterThan(piece);
+        looksForPieces++;
+        int copied = 0;
+        for (int number = 0; copied < length; number++) {
+            int next = peek(
+                    position + copied, target, offset + (long) number * distance, Math.min(piece, length - copied));
+            if (next <= 0) {
+                return copied == 0 ? next : copied;
+            }
+            copied += next;
+        }
+        return copied;
     }
 
     @Override

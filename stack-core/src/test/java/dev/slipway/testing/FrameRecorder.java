@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 
 /**
  * A channel that keeps what it is given. Every frame begins as bytes of 0xA5, so that one the stack did not write shows
@@ -13,10 +14,17 @@ import java.util.List;
  */
 public final class FrameRecorder implements FrameSink {
 
+    /** Bytes of a frame from which on it is one of a row, if there are any. */
+    private static final int ROW_FRAME = 16 << 10;
+
     private final List<SentFrame> frames = new ArrayList<>();
     private final Frame frame = new Frame();
     private MemorySegment begun = MemorySegment.NULL;
     private int room = Integer.MAX_VALUE;
+    private int rowLength = 1;
+    private MemorySegment row = MemorySegment.NULL;
+    private long used;
+    private BooleanSupplier drops = () -> false;
 
     @Override
     public int room() {
@@ -33,8 +41,30 @@ public final class FrameRecorder implements FrameSink {
         if (capacity <= 0 || capacity > Frame.MAX_LENGTH) {
             throw new IllegalArgumentException("a frame of " + capacity + " bytes was begun");
         }
+        if (rowLength > 1 && capacity >= ROW_FRAME) {
+            return beginInRow(capacity);
+        }
         begun = Arena.ofAuto().allocate(capacity).fill((byte) 0xA5);
         return frame.set(begun, 0, capacity);
+    }
+
+    /** From now on long frames come in rows of so many. */
+    public void rows(int frames) {
+        rowLength = frames;
+    }
+
+    /** A frame for which this is true is dropped, as by a channel that is full: its place in the row is the next one's. */
+    public void dropsIf(BooleanSupplier condition) {
+        drops = condition;
+    }
+
+    private Frame beginInRow(int capacity) {
+        if (row.byteSize() - used < capacity) {
+            row = Arena.ofAuto().allocate((long) rowLength * capacity).fill((byte) 0xA5);
+            used = 0;
+        }
+        begun = row;
+        return frame.set(row, used, capacity).row((int) (row.byteSize() - used) / capacity, capacity);
     }
 
     @Override
@@ -42,7 +72,13 @@ public final class FrameRecorder implements FrameSink {
         if (sent.bytes() != begun) {
             throw new IllegalStateException("a frame was sent that was not the one begun last");
         }
+        if (drops.getAsBoolean()) {
+            return;
+        }
         frames.add(SentFrame.of(sent));
+        if (begun == row) {
+            used += sent.length();
+        }
         begun = MemorySegment.NULL;
         if (room != Integer.MAX_VALUE) {
             room -= sent.length();
