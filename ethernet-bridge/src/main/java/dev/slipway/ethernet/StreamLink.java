@@ -33,9 +33,9 @@ import org.slf4j.LoggerFactory;
  * end of a connection is noticed at once, and the link listens on.
  *
  * <p>Limits: frames of up to {@link Frame#MAX_LENGTH} bytes are handed over, those of up to 128 KiB are stepped over
- * and counted, a longer length ends the connection. 1 MiB is queued to the guest, and 256 KiB of frames that cannot
- * wait; beyond that a frame is dropped and counted. At most 1 MiB is read in one turn of the event loop. A handshake
- * takes {@link #HANDSHAKE_MILLIS} at most.
+ * and counted, a longer length ends the connection. 1 to 4 MiB are queued to the guest ({@link QueueLimit}), and 256 KiB of
+ * frames that cannot wait; beyond that a frame is dropped and counted. At most 2 MiB are read in one turn of the event loop. A
+ * handshake takes {@link #HANDSHAKE_MILLIS} at most.
  */
 public final class StreamLink implements GuestLink {
 
@@ -101,7 +101,8 @@ public final class StreamLink implements GuestLink {
         events = new GuestEvents(loop, counters, () -> guest != null);
         int longestPlain = mtu + EthernetFrame.HEADER_LENGTH;
         this.input = new StreamInput(framing, offload, longestPlain, counters);
-        this.output = new StreamOutput(framing, offload, longestPlain, counters, events::postReady);
+        this.output = new StreamOutput(
+                framing, offload, longestPlain, counters, new QueueLimit(System::nanoTime), events::postReady);
     }
 
     /**

@@ -23,12 +23,12 @@ import java.util.ArrayDeque;
  */
 final class StreamOutput implements ChannelFutureListener {
 
-    /** Bytes queued from which on the link is full for data that can wait. */
-    static final int LIMIT = 1024 * 1024;
-    /** Bytes more for frames that cannot wait; beyond them a frame is dropped. */
+    /** Bytes beyond the limit for frames that cannot wait; beyond them a frame is dropped. */
     static final int RESERVE = 256 * 1024;
     /** Bytes of a chunk: what one flow sends in one turn, with the headers of segments of 1,460 bytes, is one write. */
-    static final int CHUNK = 272 * 1024;
+    static final int CHUNK = 1104 * 1024;
+    /** Bytes of a frame from which on it is worth telling that others may follow it in its chunk. */
+    private static final int LONG = 16 * 1024;
 
     private static final class Chunk {
         final MemorySegment bytes = Arena.ofAuto().allocate(CHUNK, 64);
@@ -47,6 +47,7 @@ final class StreamOutput implements ChannelFutureListener {
     private final int longestPlain;
     private final LinkCounters counters;
     private final Runnable roomAgain;
+    private final QueueLimit limit;
     private final Segmenter segmenter = new Segmenter();
     private final Frame frame = new Frame();
     private final ArrayDeque<Chunk> chunks = new ArrayDeque<>();
@@ -61,14 +62,22 @@ final class StreamOutput implements ChannelFutureListener {
 
     /**
      * @param longestPlain bytes of the longest frame that the guest takes: no longer one goes out uncut
+     * @param limit bytes queued from which on the link is full for data that can wait
      * @param roomAgain run when the room was used up and half of it is there again; maybe from within {@link #flush}
      */
-    StreamOutput(StreamFraming framing, Offload offload, int longestPlain, LinkCounters counters, Runnable roomAgain) {
+    StreamOutput(
+            StreamFraming framing,
+            Offload offload,
+            int longestPlain,
+            LinkCounters counters,
+            QueueLimit limit,
+            Runnable roomAgain) {
         this.framing = framing;
         this.offload = offload;
         this.prefix = framing.prefix() + offload.headerLength();
         this.longestPlain = offload.carriesUnits() ? Frame.MAX_LENGTH : longestPlain;
         this.counters = counters;
+        this.limit = limit;
         this.roomAgain = roomAgain;
     }
 
@@ -100,9 +109,12 @@ final class StreamOutput implements ChannelFutureListener {
         if (channel == null) {
             return 0;
         }
-        int room = LIMIT - queued;
+        int room = limit.bytes() - queued;
         // Somebody who wants to send a whole unit may turn away before the room is quite used up.
-        starved |= room < Frame.MAX_LENGTH;
+        if (room < Frame.MAX_LENGTH && !starved) {
+            starved = true;
+            limit.reached();
+        }
         return room;
     }
 
@@ -116,12 +128,17 @@ final class StreamOutput implements ChannelFutureListener {
             }
             return frame.set(aside, 0, capacity);
         }
-        Chunk chunk = chunkFor(prefix + capacity);
-        return frame.set(chunk.bytes, chunk.filled + prefix, capacity);
+        int length = prefix + capacity;
+        Chunk chunk = chunkFor(length);
+        frame.set(chunk.bytes, chunk.filled + prefix, capacity);
+        if (length >= LONG) {
+            frame.row(Math.min(CHUNK - chunk.filled, limit.bytes() + RESERVE - queued) / length, length);
+        }
+        return frame;
     }
 
     private boolean fits(int length) {
-        return queued + length <= LIMIT + RESERVE;
+        return queued + length <= limit.bytes() + RESERVE;
     }
 
     private Chunk chunkFor(int length) {
@@ -186,7 +203,7 @@ final class StreamOutput implements ChannelFutureListener {
     private void cut(Frame unit, int segments) {
         int headerLength = segmenter.headerLength();
         long total = (long) segments * (prefix + headerLength) + segmenter.unitPayloadLength();
-        if (queued + total > LIMIT + RESERVE) {
+        if (queued + total > limit.bytes() + RESERVE) {
             // All or nothing: the receiver of half a unit would ask for the rest at once, and the queue is full.
             counters.dropToGuest(segments);
             return;
@@ -256,10 +273,12 @@ final class StreamOutput implements ChannelFutureListener {
         }
         chunks.getFirst().taken += writing;
         queued -= writing;
+        limit.taken(writing);
         writing = 0;
         flush();
-        if (starved && queued <= LIMIT / 2) {
+        if (starved && queued <= limit.bytes() / 2) {
             starved = false;
+            limit.left();
             roomAgain.run();
         }
     }

@@ -18,8 +18,8 @@
  * <p>Which of Netty's transports carries all this is said by {@link dev.slipway.ethernet.Transport}; the place of a
  * listening socket in the file system is {@link dev.slipway.ethernet.UnixSocketPath}'s matter.
  *
- * <p>Limits: one guest per link; frames up to 65,549 bytes; 1 MiB queued to a guest and a reserve of 256 KiB; each drop
- * has a counter in {@link dev.slipway.ethernet.LinkCounters}. Unix sockets and TCP on Linux and macOS; packets on Linux only.
+ * <p>Limits: one guest per link; frames up to 65,549 bytes; 1 MiB queued to a guest, on streams up to 4 MiB to one that
+ * is fast, and a reserve of 256 KiB; each drop has a counter in {@link dev.slipway.ethernet.LinkCounters}. Unix sockets and TCP on Linux and macOS; packets on Linux only.
  *
  * <p>Read first: QEMU's {@code net/stream.c} (the framing), VPNKit's docs/ethernet.md (its handshake), RFC 9293, 791 and 1624 (what cutting a unit changes), RFC
  * 3168 section 6.1.2, virtio 1.3 section 5.1.6 (what a frame's offload fields mean).
