@@ -13,7 +13,8 @@ final class TcpSender {
     private static final int DUPLICATES = 3;
     private static final long MIN_RTO = 200_000_000L;
     private static final long MAX_RTO = 60_000_000_000L;
-    private static final int MAX_ATTEMPTS = 12;
+    /** Time-outs in a row after which the peer is given up, as Linux does it (tcp_retries2). */
+    private static final int MAX_ATTEMPTS = 15;
 
     private final SendQueue queue;
     private final Output output;
