@@ -102,6 +102,14 @@ class GuestPublishedConnectionsTest {
         return from.read(ByteBuffer.allocate(1));
     }
 
+    private static boolean hasSent(SocketChannel channel) {
+        try {
+            return read(channel) == 1;
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
     private static void assertReset(SocketChannel channel) {
         assertThatExceptionOfType(IOException.class)
                 .isThrownBy(() -> read(channel))
@@ -177,6 +185,16 @@ class GuestPublishedConnectionsTest {
                 inGuest.close();
             }
             server.configureBlocking(true);
+        }
+        // Clients are passed on in their order: when one that comes after all of them is there, so are they.
+        try (SocketChannel last = connect("127.0.0.1")) {
+            last.write(ByteBuffer.wrap(new byte[] {1}));
+            boolean isLast = false;
+            while (!isLast) {
+                try (SocketChannel inGuest = server.accept()) {
+                    isLast = hasSent(inGuest);
+                }
+            }
         }
         Await.until("the guest has no more of them", SOON, () -> {
             server.configureBlocking(false);
