@@ -35,7 +35,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Tag("transport")
 @Timeout(60)
 @ParameterizedClass
-@MethodSource("dev.slipway.ethernet.StreamLinkTest#transports")
+@MethodSource("dev.slipway.ethernet.StreamLinkCase#transports")
 class VpnkitLinkTest {
 
     private static final int MTU = 1500;
