@@ -32,6 +32,10 @@ final class QueueLimit {
         this.clock = clock;
     }
 
+    long now() {
+        return clock.getAsLong();
+    }
+
     int bytes() {
         return bytes;
     }

@@ -74,6 +74,7 @@ public final class StreamLink implements GuestLink {
     private Handshake handshake;
 
     private ScheduledFuture<?> handshakeEnd;
+    private int handshakeMillis = HANDSHAKE_MILLIS;
     private byte[] step;
     private String lastRefusal = "";
     private boolean closed;
@@ -312,6 +313,11 @@ public final class StreamLink implements GuestLink {
         }
     }
 
+    /** Gives the next handshakes so many milliseconds, where {@link #HANDSHAKE_MILLIS} are too long to wait. */
+    void handshakeMillis(int millis) {
+        handshakeMillis = millis;
+    }
+
     /** Whether every buffer of the link is its own again; false while it is not closed. */
     boolean isReleased() {
         return closed && guest == null && input.isUnshared() && output.isUnshared();
@@ -369,8 +375,8 @@ public final class StreamLink implements GuestLink {
         if (handshakes.isPresent()) {
             handshake = handshakes.get().begin();
             handshakeEnd = loop.schedule(
-                    () -> detach(newcomer, "its handshake took longer than " + HANDSHAKE_MILLIS / 1000 + " s"),
-                    HANDSHAKE_MILLIS,
+                    () -> detach(newcomer, "its handshake took longer than " + handshakeMillis + " ms"),
+                    handshakeMillis,
                     TimeUnit.MILLISECONDS);
         } else {
             attached(newcomer);

@@ -10,6 +10,7 @@ import io.netty.channel.ChannelFutureListener;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
+import java.util.stream.Stream;
 
 /**
  * The bytes to the guest of a {@link StreamLink}: a bounded queue of reused chunks in which frames are built, each
@@ -29,6 +30,8 @@ final class StreamOutput implements ChannelFutureListener {
     static final int CHUNK = 1104 * 1024;
     /** Bytes of a frame from which on it is worth telling that others may follow it in its chunk. */
     private static final int LONG = 16 * 1024;
+    /** How long a chunk that nobody needs is kept, in nanoseconds. */
+    private static final long UNUSED_NANOS = 1_000_000_000;
 
     private static final class Chunk {
         final MemorySegment bytes = Arena.ofAuto().allocate(CHUNK, 64);
@@ -52,6 +55,9 @@ final class StreamOutput implements ChannelFutureListener {
     private final Frame frame = new Frame();
     private final ArrayDeque<Chunk> chunks = new ArrayDeque<>();
     private final ArrayDeque<Chunk> free = new ArrayDeque<>();
+    /** Those that a channel had not given back when it ended, which should be none. */
+    private final ArrayDeque<Chunk> held = new ArrayDeque<>();
+
     private MemorySegment aside = MemorySegment.NULL;
 
     private Channel channel;
@@ -59,6 +65,10 @@ final class StreamOutput implements ChannelFutureListener {
     private int writing;
     private boolean inFlush;
     private boolean starved;
+    /** The most chunks in use since there was a look at who needs how many, and when that was. */
+    private int mostChunks;
+
+    private long lookedAt;
 
     /**
      * @param longestPlain bytes of the longest frame that the guest takes: no longer one goes out uncut
@@ -84,6 +94,7 @@ final class StreamOutput implements ChannelFutureListener {
     /** Begins a connection. */
     void open(Channel connection) {
         channel = connection;
+        lookedAt = limit.now();
     }
 
     /** Ends a connection, whose channel is closed: what is queued is let go of. */
@@ -92,9 +103,11 @@ final class StreamOutput implements ChannelFutureListener {
         queued = 0;
         writing = 0;
         starved = false;
-        for (Chunk chunk = chunks.pollFirst(); chunk != null; chunk = chunks.pollFirst()) {
-            recycle(chunk);
-        }
+        // Of a guest that is gone no memory is kept: there may be many that come and go.
+        chunks.stream().filter(chunk -> chunk.buffer.refCnt() > 1).forEach(held::add);
+        chunks.clear();
+        free.clear();
+        mostChunks = 0;
     }
 
     private void recycle(Chunk chunk) {
@@ -151,6 +164,7 @@ final class StreamOutput implements ChannelFutureListener {
             next = new Chunk();
         }
         chunks.addLast(next);
+        mostChunks = Math.max(mostChunks, chunks.size());
         return next;
     }
 
@@ -247,6 +261,7 @@ final class StreamOutput implements ChannelFutureListener {
             if (chunks.size() == 1) {
                 chunk.taken = 0;
                 chunk.filled = 0;
+                letGoOfUnused();
                 return false;
             }
             recycle(chunks.removeFirst());
@@ -259,6 +274,18 @@ final class StreamOutput implements ChannelFutureListener {
         chunk.buffer.setIndex(chunk.taken, chunk.filled).retain();
         channel.writeAndFlush(chunk.buffer).addListener(this);
         return true;
+    }
+
+    /** The queue is empty: memory that was not needed for a while is not needed any more. */
+    private void letGoOfUnused() {
+        if (free.isEmpty() || limit.now() - lookedAt < UNUSED_NANOS) {
+            return;
+        }
+        lookedAt = limit.now();
+        while (chunks.size() + free.size() > Math.max(1, mostChunks)) {
+            free.removeLast();
+        }
+        mostChunks = chunks.size();
     }
 
     /** A write has ended; from within {@link #flush} if the kernel took it at once. */
@@ -290,7 +317,7 @@ final class StreamOutput implements ChannelFutureListener {
 
     /** Whether no buffer is held by the channel; to be asked while nothing is queued. */
     boolean isUnshared() {
-        return chunks.stream().allMatch(chunk -> chunk.buffer.refCnt() == 1)
-                && free.stream().allMatch(chunk -> chunk.buffer.refCnt() == 1);
+        return Stream.of(chunks, free, held)
+                .allMatch(some -> some.stream().allMatch(chunk -> chunk.buffer.refCnt() == 1));
     }
 }

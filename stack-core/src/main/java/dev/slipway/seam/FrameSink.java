@@ -24,7 +24,8 @@ public interface FrameSink {
      * @param capacity bytes that will be written from {@link Frame#offset} on, at most {@link Frame#MAX_LENGTH}
      * @return a frame of that length, to be filled and given to {@link #send}, or not; it is void at the next call of
      *     this method. Its bytes are not zeroed. Where it is the first of a {@linkplain Frame#row row}, the bytes of the row
-     *     may be written before its frames are begun.
+     *     may be written before its frames are begun: so who stands before a channel and sends frames of its own while one is
+     *     sent tells of no row.
      */
     Frame begin(int capacity);
 
