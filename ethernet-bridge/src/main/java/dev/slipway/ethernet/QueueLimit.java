@@ -32,8 +32,9 @@ final class QueueLimit {
         this.clock = clock;
     }
 
-    long now() {
-        return clock.getAsLong();
+    /** A guest comes, of which nothing is known. */
+    void begin() {
+        bytes = LEAST;
     }
 
     int bytes() {

@@ -10,6 +10,7 @@ import io.netty.channel.ChannelFutureListener;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /**
@@ -30,8 +31,8 @@ final class StreamOutput implements ChannelFutureListener {
     static final int CHUNK = 1104 * 1024;
     /** Bytes of a frame from which on it is worth telling that others may follow it in its chunk. */
     private static final int LONG = 16 * 1024;
-    /** How long a chunk that nobody needs is kept, in nanoseconds. */
-    private static final long UNUSED_NANOS = 1_000_000_000;
+    /** How long a chunk that was not needed is kept, in milliseconds; it may be twice as long. */
+    static final int UNUSED_MILLIS = 1_000;
 
     private static final class Chunk {
         final MemorySegment bytes = Arena.ofAuto().allocate(CHUNK, 64);
@@ -65,10 +66,10 @@ final class StreamOutput implements ChannelFutureListener {
     private int writing;
     private boolean inFlush;
     private boolean starved;
-    /** The most chunks in use since there was a look at who needs how many, and when that was. */
+    /** The most chunks that were in use at once since the last look at how many are needed. */
     private int mostChunks;
 
-    private long lookedAt;
+    private boolean lookDue;
 
     /**
      * @param longestPlain bytes of the longest frame that the guest takes: no longer one goes out uncut
@@ -94,7 +95,7 @@ final class StreamOutput implements ChannelFutureListener {
     /** Begins a connection. */
     void open(Channel connection) {
         channel = connection;
-        lookedAt = limit.now();
+        limit.begin();
     }
 
     /** Ends a connection, whose channel is closed: what is queued is let go of. */
@@ -115,7 +116,32 @@ final class StreamOutput implements ChannelFutureListener {
             chunk.filled = 0;
             chunk.taken = 0;
             free.addFirst(chunk);
+            lookLater();
         }
+    }
+
+    /** Chunks that are free are looked at until there is none. */
+    private void lookLater() {
+        if (!lookDue && channel != null) {
+            lookDue = true;
+            channel.eventLoop().schedule(this::letGoOfUnneeded, UNUSED_MILLIS, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    private void letGoOfUnneeded() {
+        lookDue = false;
+        while (!free.isEmpty() && chunks() > Math.max(1, mostChunks)) {
+            free.removeLast();
+        }
+        mostChunks = chunks.size();
+        if (!free.isEmpty()) {
+            lookLater();
+        }
+    }
+
+    /** Chunks that there are, free ones as well. */
+    int chunks() {
+        return chunks.size() + free.size();
     }
 
     int room() {
@@ -261,7 +287,6 @@ final class StreamOutput implements ChannelFutureListener {
             if (chunks.size() == 1) {
                 chunk.taken = 0;
                 chunk.filled = 0;
-                letGoOfUnused();
                 return false;
             }
             recycle(chunks.removeFirst());
@@ -274,18 +299,6 @@ final class StreamOutput implements ChannelFutureListener {
         chunk.buffer.setIndex(chunk.taken, chunk.filled).retain();
         channel.writeAndFlush(chunk.buffer).addListener(this);
         return true;
-    }
-
-    /** The queue is empty: memory that was not needed for a while is not needed any more. */
-    private void letGoOfUnused() {
-        if (free.isEmpty() || limit.now() - lookedAt < UNUSED_NANOS) {
-            return;
-        }
-        lookedAt = limit.now();
-        while (chunks.size() + free.size() > Math.max(1, mostChunks)) {
-            free.removeLast();
-        }
-        mostChunks = chunks.size();
     }
 
     /** A write has ended; from within {@link #flush} if the kernel took it at once. */

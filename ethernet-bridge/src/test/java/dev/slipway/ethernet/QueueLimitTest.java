@@ -48,6 +48,15 @@ class QueueLimitTest {
         assertThat(limit.bytes()).isBetween(2_249_000, 2_251_000);
     }
 
+    @Test
+    void whatOneGuestTookSaysNothingOfTheNext() {
+        for (int round = 0; round < 6; round++) {
+            fullFor(2_000_000, 1_000_000);
+        }
+        limit.begin();
+        assertThat(limit.bytes()).isEqualTo(QueueLimit.LEAST);
+    }
+
     /** So that what was within the limit, and is half gone, is within the next one, and its reserve is there. */
     @Test
     void itNeverFallsBelowHalf() {
